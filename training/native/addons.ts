@@ -1,0 +1,140 @@
+// Builds the Node.js addons that stand on TensorFlow's shared library: one that loads it, tfjs-node's own binding, and Scanline's.
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { UserError } from '../errors';
+import { cacheFolder, type Flavour, packageRoot } from './cache';
+import { type Report, tensorflowFolder } from './install';
+
+/** N-API 8 has been stable since Node.js 12.22: one build serves every Node.js that Scanline runs on. */
+const NAPI_VERSION = 8;
+
+const COMPILER_FLAGS = [
+  ...[
+    '-O3',
+    '-std=c++17',
+    '-fPIC',
+    '-shared',
+    '-pthread',
+    '-fno-math-errno',
+    '-fno-trapping-math',
+    '-fvisibility=hidden',
+  ],
+  ...['-DNAPI_CPP_EXCEPTIONS', `-DNAPI_VERSION=${NAPI_VERSION}`],
+];
+
+interface Addon {
+  readonly name: 'loader' | 'tfjs_binding' | 'scanline';
+  readonly folders: readonly string[];
+  /** Whether it calls TensorFlow, and so is linked to it. */
+  readonly linked: boolean;
+}
+
+function packageFolder(name: string): string {
+  return dirname(require.resolve(`${name}/package.json`, { paths: [packageRoot] }));
+}
+
+/** @throws UserError when the package is not installed */
+export function tfjsFolder(): string {
+  try {
+    return packageFolder('@tensorflow/tfjs-node-gpu');
+  } catch {
+    throw new UserError(
+      'the package @tensorflow/tfjs-node-gpu is not installed; training and serving stand on it.',
+      'npm install --ignore-scripts @tensorflow/tfjs-node-gpu@4.22.0 && npx scanline setup',
+    );
+  }
+}
+
+function addons(): Addon[] {
+  const own = join(packageRoot, 'training', 'native');
+  return [
+    { name: 'loader', folders: [join(own, 'loader')], linked: false },
+    { name: 'tfjs_binding', folders: [join(tfjsFolder(), 'binding')], linked: true },
+    { name: 'scanline', folders: [join(own, 'addon'), join(own, 'kernels')], linked: true },
+  ];
+}
+
+/** The C++ files of an addon; its headers too, unless only what is compiled is asked for. */
+function filesOf(addon: Addon, extension = /\.(cc|h)$/): string[] {
+  return addon.folders.flatMap((folder) =>
+    readdirSync(folder)
+      .filter((file) => extension.test(file))
+      .sort()
+      .map((file) => join(folder, file)),
+  );
+}
+
+/** A folder named after everything that the builds depend on, so that a change of any of it builds anew beside the old. */
+function buildFolder(flavour: Flavour): string {
+  const hash = createHash('sha256').update(JSON.stringify([tensorflowFolder(flavour), COMPILER_FLAGS]));
+  for (const file of addons().flatMap((addon) => filesOf(addon))) hash.update(readFileSync(file));
+  return join(cacheFolder(), `addons-${flavour}-${hash.digest('hex').slice(0, 16)}`);
+}
+
+export function addonPath(name: Addon['name'], flavour: Flavour): string {
+  return join(buildFolder(flavour), `${name}.node`);
+}
+
+function requireCompiler(): void {
+  if (spawnSync('g++', ['--version']).status === 0) return;
+  throw new UserError(
+    'no C++ compiler: g++ was not found; it builds the binding to TensorFlow once (20 s).',
+    'install it, e.g. `sudo apt-get install g++` (Debian, Ubuntu) or `sudo dnf install gcc-c++`.',
+  );
+}
+
+function compile(addon: Addon, flavour: Flavour): Promise<void> {
+  const tensorflow = join(tensorflowFolder(flavour), 'tensorflow');
+  const target = addonPath(addon.name, flavour);
+  const partial = `${target}.${process.pid}`;
+  const includes = [
+    join(tensorflow, 'include'),
+    join(packageFolder('node-api-headers'), 'include'),
+    packageFolder('node-addon-api'),
+  ];
+  const link = [
+    `-L${tensorflow}`,
+    '-l:libtensorflow_cc.so.2',
+    '-l:libtensorflow_framework.so.2',
+    `-Wl,-rpath,${tensorflow}`,
+  ];
+  const args = [
+    ...COMPILER_FLAGS,
+    ...includes.flatMap((folder) => ['-isystem', folder]),
+    ...filesOf(addon, /\.cc$/),
+    ...(addon.linked ? link : ['-ldl']),
+    ...['-o', partial],
+  ];
+  return new Promise((resolve, reject) => {
+    const child = spawn('g++', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    let output = '';
+    child.stderr.on('data', (chunk) => {
+      output += chunk;
+    });
+    child.on('close', (code) => {
+      if (code === 0) {
+        renameSync(partial, target);
+        resolve();
+      } else {
+        reject(
+          new UserError(
+            `g++ could not build ${addon.name}:\n${output.slice(-4000)}`,
+            'g++ 9 or newer is needed; `g++ --version` tells yours.',
+          ),
+        );
+      }
+    });
+  });
+}
+
+/** Builds the addons that are not built yet. */
+export async function buildAddons(flavour: Flavour, report: Report): Promise<void> {
+  const missing = addons().filter((addon) => !existsSync(addonPath(addon.name, flavour)));
+  if (missing.length === 0) return;
+  requireCompiler();
+  report(`building the binding to TensorFlow with g++`);
+  mkdirSync(buildFolder(flavour), { recursive: true });
+  await Promise.all(missing.map((addon) => compile(addon, flavour)));
+}

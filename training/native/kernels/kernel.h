@@ -1,0 +1,142 @@
+// What the kernels here share: registration of an op with TensorFlow, and access to its inputs, outputs and attributes.
+#pragma once
+#include <tensorflow/c/kernels.h>
+#include <tensorflow/c/ops.h>
+
+#include <initializer_list>
+#include <memory>
+#include <vector>
+
+#include "numeric.h"
+
+namespace scanline {
+
+struct TensorDeleter {
+  void operator()(TF_Tensor* tensor) const { TF_DeleteTensor(tensor); }
+};
+using Tensor = std::unique_ptr<TF_Tensor, TensorDeleter>;
+
+struct StatusDeleter {
+  void operator()(TF_Status* status) const { TF_DeleteStatus(status); }
+};
+using KernelStatus = std::unique_ptr<TF_Status, StatusDeleter>;
+
+inline KernelStatus NewKernelStatus() { return KernelStatus(TF_NewStatus()); }
+
+template <typename T>
+T* Data(const Tensor& tensor) {
+  return static_cast<T*>(TF_TensorData(tensor.get()));
+}
+
+// A tensor seen as a matrix: all axes but the last are rows.
+struct Matrix {
+  int64_t rows, columns;
+  explicit Matrix(const Tensor& tensor) {
+    const int rank = TF_NumDims(tensor.get());
+    columns = rank > 0 ? TF_Dim(tensor.get(), rank - 1) : 1;
+    rows = columns > 0 ? TF_TensorElementCount(tensor.get()) / columns : 0;
+  }
+};
+
+// One execution of a kernel.
+class Call {
+ public:
+  explicit Call(TF_OpKernelContext* context) : context_(context), status_(NewKernelStatus()) {}
+
+  Tensor Input(int index) {
+    TF_Tensor* tensor = nullptr;
+    TF_GetInput(context_, index, &tensor, status_.get());
+    return Tensor(tensor);
+  }
+
+  // An output of the same shape as `like`; it takes over the memory of input `reuse` where nobody else needs that.
+  Tensor OutputLike(int index, const Tensor& like, int reuse = -1) {
+    const std::vector<int64_t> shape = Shape(like);
+    if (reuse < 0) return Allocate(index, TF_TensorType(like.get()), shape);
+    int forwarded;
+    return Tensor(TF_ForwardInputOrAllocateOutput(context_, &reuse, 1, index, shape.data(), static_cast<int>(shape.size()), &forwarded,
+                                                  status_.get()));
+  }
+
+  // A float32 for each row of `like`.
+  Tensor OutputRows(int index, const Tensor& like) {
+    std::vector<int64_t> shape = Shape(like);
+    shape.pop_back();
+    return Allocate(index, TF_FLOAT, shape);
+  }
+
+  // A float32 vector.
+  Tensor OutputVector(int index, int64_t length) { return Allocate(index, TF_FLOAT, {length}); }
+
+  bool ok() const { return TF_GetCode(status_.get()) == TF_OK; }
+
+  // Reports a failure to TensorFlow; false if there was none.
+  bool Failed() {
+    if (ok()) return false;
+    TF_OpKernelContext_Failure(context_, status_.get());
+    return true;
+  }
+
+  void Fail(const char* message) { TF_SetStatus(status_.get(), TF_INVALID_ARGUMENT, message); }
+
+ private:
+  static std::vector<int64_t> Shape(const Tensor& tensor) {
+    std::vector<int64_t> shape(TF_NumDims(tensor.get()));
+    for (size_t i = 0; i < shape.size(); i++) shape[i] = TF_Dim(tensor.get(), static_cast<int>(i));
+    return shape;
+  }
+
+  Tensor Allocate(int index, TF_DataType dtype, const std::vector<int64_t>& shape) {
+    size_t bytes = TF_DataTypeSize(dtype);
+    for (const int64_t length : shape) bytes *= length;
+    return Tensor(
+        TF_AllocateOutput(context_, index, dtype, shape.data(), static_cast<int>(shape.size()), bytes, status_.get()));
+  }
+
+  TF_OpKernelContext* context_;
+  KernelStatus status_;
+};
+
+struct OpSpec {
+  const char* name;
+  std::initializer_list<const char*> inputs, outputs, attributes;
+  // For each output, the input whose shape it has; -1 for that of the last axis of input 0, -2 for input 0's without its last axis.
+  std::vector<int> shapes;
+};
+
+constexpr int kLastAxis = -1;
+constexpr int kAllButLastAxis = -2;
+
+// Registers an op whose attribute T is float or bfloat16, with a kernel for each on the CPU.
+//
+// Kernel<T> has a constructor from TF_OpKernelConstruction* and a method Compute(TF_OpKernelContext*).
+void RegisterOp(const OpSpec& spec);
+
+template <typename Kernel>
+void RegisterKernel(const char* op, TF_DataType dtype) {
+  auto create = [](TF_OpKernelConstruction* construction) -> void* { return new Kernel(construction); };
+  auto compute = [](void* kernel, TF_OpKernelContext* context) { static_cast<Kernel*>(kernel)->Compute(context); };
+  auto destroy = [](void* kernel) { delete static_cast<Kernel*>(kernel); };
+  TF_KernelBuilder* builder = TF_NewKernelBuilder(op, "CPU", create, compute, destroy);
+  const KernelStatus status = NewKernelStatus();
+  TF_KernelBuilder_TypeConstraint(builder, "T", dtype, status.get());
+  TF_RegisterKernelBuilder(op, builder, status.get());
+}
+
+template <template <typename> class Kernel>
+void Register(const OpSpec& spec) {
+  RegisterOp(spec);
+  RegisterKernel<Kernel<float>>(spec.name, TF_FLOAT);
+  RegisterKernel<Kernel<bfloat16>>(spec.name, TF_BFLOAT16);
+}
+
+float FloatAttribute(TF_OpKernelConstruction* construction, const char* name);
+bool BoolAttribute(TF_OpKernelConstruction* construction, const char* name);
+
+// Registers the ops of one file each; all must have been before a graph uses any.
+void RegisterBatchNorm();
+void RegisterLayerNorm();
+void RegisterGelu();
+void RegisterSoftmaxGrad();
+
+}  // namespace scanline
