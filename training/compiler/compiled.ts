@@ -1,0 +1,156 @@
+// Records programs as subgraphs of one TensorFlow graph and runs them in one session, off the main thread.
+import type { Tensor } from '@tensorflow/tfjs-node-gpu';
+import type { Feed, Fetched, NativeGraph, NativeSession } from '../native/addon';
+import { native } from '../native/tensorflow';
+import { AttributeType, DataType } from '../ops/op';
+import { Recorder } from './recorder';
+import { type Body, type InputSpec, type Program, type Runtime, type Values, Variable } from './runtime';
+import { encodeSessionConfig, type SessionConfig } from './session-config';
+
+/** Values are moved in portions of about this many bytes, so that copies never double the memory that a large network takes. */
+const PORTION = 64 * 2 ** 20;
+
+/** How one variable is reached from outside of a program. */
+interface Access {
+  readonly value: number;
+  readonly replacement: number;
+  readonly assignment: number;
+}
+
+function portions(variables: readonly Variable[]): Variable[][] {
+  const result: Variable[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const variable of variables) {
+    if (bytes + variable.size * 4 > PORTION) {
+      result.push([]);
+      bytes = 0;
+    }
+    result.at(-1)?.push(variable);
+    bytes += variable.size * 4;
+  }
+  return result;
+}
+
+export class CompiledRuntime implements Runtime {
+  private readonly graph: NativeGraph = new native.Graph();
+  private readonly recorder = new Recorder(this.graph);
+  private readonly session: NativeSession;
+  private readonly access = new Map<Variable, Access>();
+
+  private receiveTrace: ((metadata: Uint8Array) => void) | undefined;
+
+  constructor(config: SessionConfig) {
+    this.session = new native.Session(this.graph, encodeSessionConfig(config));
+  }
+
+  variable(name: string, shape: readonly number[]): Variable {
+    const { outputs } = this.graph.addOperation(
+      'VarHandleOp',
+      `variable_${name}`,
+      [],
+      [
+        { name: 'dtype', type: AttributeType.type, value: DataType.float32 },
+        { name: 'shape', type: AttributeType.shape, value: shape },
+        { name: 'shared_name', type: AttributeType.string, value: name },
+      ],
+      [],
+    );
+    const handle = outputs[0]?.id as number;
+    return new Variable(name, shape, () => this.recorder.tensor(handle, [], DataType.resource));
+  }
+
+  private placeholder(shape: readonly number[], dtype: number): number {
+    const { outputs } = this.graph.addOperation(
+      'Placeholder',
+      `input_${this.placeholders++}`,
+      [],
+      [
+        { name: 'dtype', type: AttributeType.type, value: dtype },
+        { name: 'shape', type: AttributeType.shape, value: shape },
+      ],
+      [],
+    );
+    return outputs[0]?.id as number;
+  }
+  private placeholders = 0;
+
+  program<Input extends string, Output extends string>(
+    inputs: Readonly<Record<Input, InputSpec>>,
+    body: Body<Input, Output>,
+  ): Program<Input, Output> {
+    const entries = Object.entries<InputSpec>(inputs).map(([name, { shape, dtype }]) => {
+      return { name: name as Input, shape, dtype: DataType[dtype], output: this.placeholder(shape, DataType[dtype]) };
+    });
+    const { result: fetches, effects } = this.recorder.record(() => {
+      const tensors = entries.map(({ name, output, shape, dtype }) => [
+        name,
+        this.recorder.tensor(output, shape, dtype),
+      ]);
+      const outputs = Object.entries<Tensor>(body(Object.fromEntries(tensors)));
+      return outputs.map(([name, tensor]) => {
+        const output = this.recorder.outputOf(tensor);
+        tensor.dispose();
+        return { name: name as Output, output };
+      });
+    });
+    const ids = fetches.map(({ output }) => output);
+    const run = async (values: Readonly<Record<Input, Values>>): Promise<Record<Output, Values>> => {
+      const feeds: Feed[] = entries.map(({ name, output, dtype }) => ({ output, dtype, ...values[name] }));
+      const receiveTrace = this.receiveTrace;
+      this.receiveTrace = undefined;
+      const fetched = await this.session.run(feeds, ids, effects, receiveTrace !== undefined);
+      receiveTrace?.(fetched[ids.length]?.data as Uint8Array);
+      return Object.fromEntries(fetches.map(({ name }, i) => [name, fetched[i]])) as unknown as Record<Output, Values>;
+    };
+    return { run };
+  }
+
+  private accessTo(variable: Variable): Access {
+    let access = this.access.get(variable);
+    if (access === undefined) {
+      const replacement = this.placeholder(variable.shape, DataType.float32);
+      const value = this.recorder.record(() => this.recorder.outputOf(variable.read())).result;
+      const { effects } = this.recorder.record(() =>
+        variable.assign(this.recorder.tensor(replacement, variable.shape, DataType.float32)),
+      );
+      access = { value, replacement, assignment: effects[0] as number };
+      this.access.set(variable, access);
+    }
+    return access;
+  }
+
+  async read(variables: readonly Variable[]): Promise<Float32Array[]> {
+    const result: Fetched[] = [];
+    for (const portion of portions(variables)) {
+      const fetches = portion.map((variable) => this.accessTo(variable).value);
+      result.push(...(await this.session.run([], fetches, [])));
+    }
+    return result.map(({ data }) => data as Float32Array);
+  }
+
+  async write(values: ReadonlyMap<Variable, Float32Array>): Promise<void> {
+    for (const portion of portions([...values.keys()])) {
+      const accesses = portion.map((variable) => this.accessTo(variable));
+      const feeds = portion.map((variable, i) => ({
+        output: (accesses[i] as Access).replacement,
+        dtype: DataType.float32,
+        shape: variable.shape,
+        data: values.get(variable) as Float32Array,
+      }));
+      await this.session.run(
+        feeds,
+        [],
+        accesses.map(({ assignment }) => assignment),
+      );
+    }
+  }
+
+  /** Times every op of the next run of a program: gives a serialised RunMetadata (tensorflow/core/protobuf/config.proto). */
+  traceNextRun(receive: (metadata: Uint8Array) => void): void {
+    this.receiveTrace = receive;
+  }
+
+  dispose(): void {
+    this.session.close();
+  }
+}

@@ -1,0 +1,89 @@
+// TensorFlow's session settings, as the few fields of ConfigProto that Scanline sets.
+import protobuf from 'protobufjs';
+
+export type Precision = 'fp32' | 'bf16' | 'fp16';
+
+export interface SessionConfig {
+  /** Threads that share one op's work. @default all cores */
+  readonly threads?: number;
+  /** Ops that run at the same time. @default as many as threads */
+  readonly concurrentOps?: number;
+  /** What matrix products and convolutions are computed in; variables stay float32. @default fp32 */
+  readonly precision?: Precision;
+  /** Whether the session runs on a GPU. @default false */
+  readonly gpu?: boolean;
+}
+
+// Field numbers: tensorflow/core/protobuf/config.proto and rewriter_config.proto of TensorFlow 2.21.
+const { root } = protobuf.parse(
+  `
+  syntax = "proto3";
+  message ConfigProto {
+    int32 intra_op_parallelism_threads = 2;
+    int32 inter_op_parallelism_threads = 5;
+    GPUOptions gpu_options = 6;
+    bool allow_soft_placement = 7;
+    GraphOptions graph_options = 10;
+  }
+  message GPUOptions { bool allow_growth = 4; }
+  message GraphOptions {
+    OptimizerOptions optimizer_options = 3;
+    RewriterConfig rewrite_options = 10;
+  }
+  message OptimizerOptions { int64 max_folded_constant_in_bytes = 6; }
+  message RewriterConfig {
+    enum Toggle { DEFAULT = 0; ON = 1; }
+    enum Iterations { DEFAULT_NUM_ITERS = 0; ONE = 1; TWO = 2; }
+    Iterations meta_optimizer_iterations = 12;
+    Toggle auto_mixed_precision = 23;
+    Toggle auto_mixed_precision_onednn_bfloat16 = 31;
+  }`,
+  { keepCase: true },
+);
+
+const ON = 1;
+
+/**
+ * Bytes. TensorFlow's default of 10 MiB folds the initial values of a network into constants, which stay beside the variables: a copy
+ * of the whole network and its optimizer's state that nobody reads again.
+ */
+const LARGEST_FOLDED_CONSTANT = 2 ** 16;
+
+/** Our own kernels that may compute in bfloat16 where what feeds them does; mixed precision takes them from the environment only. */
+const OWN_KERNELS = [
+  'ScanlineBatchNorm',
+  'ScanlineBatchNormGrad',
+  'ScanlineLayerNorm',
+  'ScanlineLayerNormGrad',
+  'ScanlineGelu',
+  'ScanlineGeluGrad',
+  'ScanlineSoftmaxGrad',
+];
+
+function rewriteOptions({ precision = 'fp32', gpu }: SessionConfig): Record<string, number> {
+  // a second round of rewriting finds nothing more in a training step, and takes a third of the time before the first one
+  const once = { meta_optimizer_iterations: 1 };
+  if (precision === 'fp32') return once;
+  process.env.TF_AUTO_MIXED_PRECISION_GRAPH_REWRITE_INFERLIST_ADD = OWN_KERNELS.join();
+  if (gpu) return { ...once, auto_mixed_precision: ON };
+  return { ...once, auto_mixed_precision_onednn_bfloat16: ON };
+}
+
+/** The settings as a serialised ConfigProto. */
+export function encodeSessionConfig(config: SessionConfig): Uint8Array {
+  const message = root.lookupType('ConfigProto');
+  return message
+    .encode(
+      message.create({
+        intra_op_parallelism_threads: config.threads ?? 0,
+        inter_op_parallelism_threads: config.concurrentOps ?? 0,
+        gpu_options: { allow_growth: true },
+        allow_soft_placement: true,
+        graph_options: {
+          optimizer_options: { max_folded_constant_in_bytes: LARGEST_FOLDED_CONSTANT },
+          rewrite_options: rewriteOptions(config),
+        },
+      }),
+    )
+    .finish();
+}

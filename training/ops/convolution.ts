@@ -1,0 +1,106 @@
+// 2D convolution and pooling with PyTorch's explicit padding.
+import type { Tensor } from '@tensorflow/tfjs-node-gpu';
+import { pad, reshape } from './layout';
+import { type Attributes, differentiable, float32, int, int32, op } from './op';
+
+/** The smallest float32: what pads an input whose maximum is taken. */
+const LOWEST = -3.4028234663852886e38;
+
+export interface Window {
+  /** @default 1 for a convolution, the kernel's size for pooling */
+  readonly stride?: number;
+  /** Zeros (for max pooling: nothing) on each side of height and width. @default 0 */
+  readonly padding?: number;
+}
+
+function windowAttributes(stride: number, padding: 'VALID' | 'SAME'): Attributes {
+  return { T: float32, strides: int([1, stride, stride, 1]), padding, data_format: 'NHWC' };
+}
+
+/**
+ * The input with its padding around it, without the last rows and columns where no window reaches.
+ *
+ * TensorFlow's SAME puts the odd pixel of a strided window on the other side than PyTorch does; its EXPLICIT has no oneDNN kernels for
+ * the gradients (an Eigen one is 30 times slower in bfloat16). So the padding is an op of its own.
+ */
+function padded(x: Tensor, kernel: number, stride: number, padding: number, value: number): Tensor {
+  const sides = x.shape.map((length, axis) => {
+    if (axis === 0 || axis === 3) return [0, 0] as const;
+    const outputs = Math.floor((length + 2 * padding - kernel) / stride) + 1;
+    return [padding, Math.max(0, (outputs - 1) * stride + kernel - length - padding)] as const;
+  });
+  return pad(x, sides, value);
+}
+
+/** The shape as a tensor of the graph, for it holds the batch dimension. */
+function shapeOf(x: Tensor): Tensor {
+  return op('Shape', [x], { T: float32, out_type: int32 });
+}
+
+/**
+ * 2D convolution.
+ *
+ * @param x [N, H, W, C]
+ * @param weight [kernel, kernel, C, filters]
+ * @returns [N, H', W', filters]
+ */
+export function conv2d(x: Tensor, weight: Tensor, { stride = 1, padding = 0 }: Window = {}): Tensor {
+  const kernel = weight.shape[0] as number;
+  const centred = stride === 1 && 2 * padding === kernel - 1;
+  const input = padding === 0 || centred ? x : padded(x, kernel, stride, padding, 0);
+  const attributes = { ...windowAttributes(stride, centred ? 'SAME' : 'VALID'), dilations: int([1, 1, 1, 1]) };
+  return differentiable(
+    [input, weight],
+    ([x, weight], save) => {
+      save([x, weight]);
+      return op('Conv2D', [x, weight], attributes);
+    },
+    (dy, [x, weight]) => [
+      op('Conv2DBackpropInput', [shapeOf(x as Tensor), weight as Tensor, dy], attributes),
+      op('Conv2DBackpropFilter', [x as Tensor, shapeOf(weight as Tensor), dy], attributes),
+    ],
+  );
+}
+
+/** Max pooling over height and width of [N, H, W, C]. */
+export function maxPool2d(x: Tensor, kernel: number, { stride = kernel, padding = 0 }: Window = {}): Tensor {
+  const attributes = { ...windowAttributes(stride, 'VALID'), ksize: int([1, kernel, kernel, 1]) };
+  return differentiable(
+    [padding === 0 ? x : padded(x, kernel, stride, padding, LOWEST)],
+    ([x], save) => {
+      const y = op('MaxPool', [x], attributes);
+      save([x, y]);
+      return y;
+    },
+    (dy, [x, y]) => [op('MaxPoolGrad', [x as Tensor, y as Tensor, dy], attributes)],
+  );
+}
+
+/** Average pooling over height and width of [N, H, W, C], without padding. */
+export function avgPool2d(x: Tensor, kernel: number, stride = kernel): Tensor {
+  const attributes = { ...windowAttributes(stride, 'VALID'), ksize: int([1, kernel, kernel, 1]) };
+  return differentiable(
+    [x],
+    ([x], save) => {
+      save([shapeOf(x)]);
+      return op('AvgPool', [x], attributes);
+    },
+    (dy, [shape]) => [op('AvgPoolGrad', [shape as Tensor, dy], attributes)],
+  );
+}
+
+/** The mean over height and width: [N, H, W, C] -> [N, C]. */
+export function globalAveragePool(x: Tensor): Tensor {
+  const [, height, width, channels] = x.shape as [number, number, number, number];
+  return differentiable(
+    [x],
+    ([x], save) => {
+      save([shapeOf(x)]);
+      return x.mean([1, 2]);
+    },
+    (dy, [shape]) => {
+      const spread = reshape(dy.div(height * width), [-1, 1, 1, channels]);
+      return [op('BroadcastTo', [spread, shape as Tensor], { T: float32, Tidx: int32 })];
+    },
+  );
+}

@@ -1,0 +1,107 @@
+// Reshape, transpose, concatenate and split with gradients that never name the batch dimension: in a graph it is -1, not yet known.
+import type { Tensor } from '@tensorflow/tfjs-node-gpu';
+import { tf } from '../native/tensorflow';
+import { differentiable, float32, int, int32, op, ops, vector, whole } from './op';
+
+/** The shape with its first dimension left to TensorFlow to infer. */
+function anyBatch(shape: readonly number[]): number[] {
+  return [-1, ...shape.slice(1)];
+}
+
+function rawReshape(x: Tensor, shape: readonly number[]): Tensor {
+  return op('Reshape', [x, vector(shape)], { T: float32, Tshape: int32 });
+}
+
+/**
+ * The same values in another shape.
+ *
+ * @param shape at most one dimension may be -1; give it to the one that holds the batch
+ */
+export function reshape(x: Tensor, shape: readonly number[]): Tensor {
+  const original = x.shape[0] === -1 ? anyBatch(x.shape) : x.shape;
+  return differentiable(
+    [x],
+    ([x]) => rawReshape(x, shape),
+    (dy) => [rawReshape(dy, original)],
+  );
+}
+
+function rawTranspose(x: Tensor, permutation: readonly number[]): Tensor {
+  return op('Transpose', [x, vector(permutation)], { T: float32, Tperm: int32 });
+}
+
+export function transpose(x: Tensor, permutation: readonly number[]): Tensor {
+  const inverse = permutation.map((_, axis) => permutation.indexOf(axis));
+  return differentiable(
+    [x],
+    ([x]) => rawTranspose(x, permutation),
+    (dy) => [rawTranspose(dy, inverse)],
+  );
+}
+
+function rawSplit(x: Tensor, sizes: readonly number[], axis: number): Tensor[] {
+  const attributes = { T: float32, Tlen: int32, num_split: int(sizes.length) };
+  return ops('SplitV', [x, vector(sizes), whole(axis)], attributes, sizes.length);
+}
+
+/** Joins tensors along an axis; their gradients are the parts of the whole's. */
+export function concat(tensors: readonly Tensor[], axis: number): Tensor {
+  const sizes = tensors.map((tensor) => tensor.shape[axis] as number);
+  return differentiable(
+    [...tensors],
+    (tensors) => op('ConcatV2', [...tensors, whole(axis)], { T: float32, Tidx: int32, N: int(tensors.length) }),
+    (dy) => rawSplit(dy, sizes, axis),
+  );
+}
+
+type Sides = readonly (readonly [before: number, after: number])[];
+
+function rawPad(x: Tensor, sides: Sides, value = 0): Tensor {
+  const table = tf.tensor2d(sides as [number, number][], [x.rank, 2], 'int32');
+  return op('PadV2', [x, table, tf.scalar(value)], { T: float32, Tpaddings: int32 });
+}
+
+function rawSlice(x: Tensor, begin: readonly number[], size: readonly number[]): Tensor {
+  return op('Slice', [x, vector(begin), vector(size)], { T: float32, Index: int32 });
+}
+
+/** Puts `value` before and after each axis; the first must not be padded. */
+export function pad(x: Tensor, sides: Sides, value = 0): Tensor {
+  return differentiable(
+    [x],
+    ([x]) => rawPad(x, sides, value),
+    (dy) => [
+      rawSlice(
+        dy,
+        sides.map(([before]) => before),
+        anyBatch(x.shape),
+      ),
+    ],
+  );
+}
+
+/** The leading `sizes` of the axes after the first: [N, A, B, ...] -> [N, sizes...]. */
+export function crop(x: Tensor, sizes: readonly number[]): Tensor {
+  const cut = x.shape.map((length, axis) => [0, axis === 0 ? 0 : length - (sizes[axis - 1] as number)] as const);
+  const begin = x.shape.map(() => 0);
+  return differentiable(
+    [x],
+    ([x]) => rawSlice(x, begin, [-1, ...sizes]),
+    (dy) => [rawPad(dy, cut)],
+  );
+}
+
+/** The first entry of the second axis, without that axis: [N, S, ...] -> [N, ...]; of tokens, the first of each sequence. */
+export function first(x: Tensor): Tensor {
+  const rest = x.shape.slice(2);
+  return reshape(crop(x, [1, ...rest]), [-1, ...rest]);
+}
+
+/** Adds the same tensor to each of a batch: [N, ...] + [1, ...]. (The gradient of tfjs's add takes an unknown N for 1.) */
+export function addToEach(x: Tensor, same: Tensor): Tensor {
+  return differentiable(
+    [x, same],
+    ([x, same]) => x.add(same),
+    (dy) => [dy, dy.sum(0, true)],
+  );
+}

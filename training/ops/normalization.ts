@@ -1,0 +1,138 @@
+// Batch and layer normalisation with their own gradients.
+import type { Tensor } from '@tensorflow/tfjs-node-gpu';
+import { relu } from './activation';
+import { differentiable, float, float32, ops } from './op';
+import { useOwnKernels } from './own-kernels';
+
+/** A scale and an offset for each channel, [C]. */
+interface Affine {
+  readonly scale: Tensor;
+  readonly offset: Tensor;
+}
+
+/** The running mean and variance of each channel, [C]. */
+export interface Statistics {
+  readonly mean: Tensor;
+  readonly variance: Tensor;
+}
+
+export interface BatchNormOptions {
+  /** Whether a ReLU follows, which costs next to nothing here. @default false */
+  readonly relu?: boolean;
+  /** Share of the batch in the running statistics. @default 0.1 */
+  readonly momentum?: number;
+  /** @default 1e-5 */
+  readonly epsilon?: number;
+  /** Takes the running statistics after this batch. Given: the batch is normalised by its own; not given: by the running ones. */
+  readonly update?: (statistics: Statistics) => void;
+}
+
+/**
+ * Batch normalisation over all but the last axis of [N, H, W, C] (Ioffe & Szegedy, https://arxiv.org/abs/1502.03167), as PyTorch's
+ * BatchNorm2d: the batch is normalised by its biased variance, the running variance follows the unbiased one.
+ */
+export function batchNorm(x: Tensor, affine: Affine, running: Statistics, options: BatchNormOptions = {}): Tensor {
+  const { relu: withRelu = false, update } = options;
+  if (update && useOwnKernels()) return ownBatchNorm(x, affine, running, { ...options, update });
+  const y = tensorflowBatchNorm(x, affine, running, options);
+  return withRelu ? relu(y) : y;
+}
+
+function tensorflowBatchNorm(
+  x: Tensor,
+  { scale, offset }: Affine,
+  { mean, variance }: Statistics,
+  { momentum = 0.1, epsilon = 1e-5, update }: BatchNormOptions,
+): Tensor {
+  const attributes = {
+    T: float32,
+    U: float32,
+    epsilon: float(epsilon),
+    data_format: 'NHWC',
+    is_training: update !== undefined,
+  };
+  const share = { exponential_avg_factor: float(update ? momentum : 1) };
+  return differentiable(
+    [x, scale, offset],
+    ([x, scale, offset], save) => {
+      const outputs = ops('FusedBatchNormV3', [x, scale, offset, mean, variance], { ...attributes, ...share }, 6);
+      const [y, newMean, newVariance, ...reserved] = outputs as [Tensor, Tensor, Tensor, ...Tensor[]];
+      update?.({ mean: newMean, variance: newVariance });
+      save([x, scale, ...reserved]);
+      return y;
+    },
+    (dy, [x, scale, ...reserved]) =>
+      ops('FusedBatchNormGradV3', [dy, x as Tensor, scale as Tensor, ...reserved], attributes, 5).slice(0, 3),
+  );
+}
+
+/** With the kernel of kernels/batch_norm.cc, for training. */
+function ownBatchNorm(
+  x: Tensor,
+  { scale, offset }: Affine,
+  { mean, variance }: Statistics,
+  {
+    momentum = 0.1,
+    epsilon = 1e-5,
+    relu = false,
+    update,
+  }: BatchNormOptions & { update: (statistics: Statistics) => void },
+): Tensor {
+  return differentiable(
+    [x, scale, offset],
+    ([x, scale, offset], save) => {
+      const attributes = { T: float32, epsilon: float(epsilon), momentum: float(momentum), relu };
+      const outputs = ops('ScanlineBatchNorm', [x, scale, offset, mean, variance], attributes, 5);
+      const [y, newMean, newVariance, batchMean, batchInverse] = outputs as [Tensor, Tensor, Tensor, Tensor, Tensor];
+      update({ mean: newMean, variance: newVariance });
+      save([x, scale, offset, batchMean, batchInverse]);
+      return y;
+    },
+    (dy, saved) => ops('ScanlineBatchNormGrad', [dy, ...saved], { T: float32, relu }, 3),
+  );
+}
+
+/**
+ * Layer normalisation over the last axis (Ba et al., https://arxiv.org/abs/1607.06450).
+ *
+ * @param x [..., C]
+ * @param scale,offset [C]
+ */
+export function layerNorm(x: Tensor, scale: Tensor, offset: Tensor, epsilon = 1e-5): Tensor {
+  return useOwnKernels() ? ownLayerNorm(x, scale, offset, epsilon) : tensorflowLayerNorm(x, scale, offset, epsilon);
+}
+
+/** With the kernel of kernels/layer_norm.cc. */
+function ownLayerNorm(x: Tensor, scale: Tensor, offset: Tensor, epsilon: number): Tensor {
+  return differentiable(
+    [x, scale, offset],
+    ([x, scale, offset], save) => {
+      const outputs = ops('ScanlineLayerNorm', [x, scale, offset], { T: float32, epsilon: float(epsilon) }, 3);
+      const [y, mean, inverse] = outputs as [Tensor, Tensor, Tensor];
+      save([x, scale, mean, inverse]);
+      return y;
+    },
+    (dy, saved) => ops('ScanlineLayerNormGrad', [dy, ...saved], { T: float32 }, 3),
+  );
+}
+
+function tensorflowLayerNorm(x: Tensor, scale: Tensor, offset: Tensor, epsilon: number): Tensor {
+  const outer = x.shape.slice(0, -1).map((_, axis) => axis);
+  return differentiable(
+    [x, scale, offset],
+    ([x, scale, offset], save) => {
+      const centred = x.sub(x.mean(-1, true));
+      const inverse = centred.square().mean(-1, true).add(epsilon).rsqrt();
+      const normalized = centred.mul(inverse);
+      save([normalized, inverse, scale]);
+      return normalized.mul(scale).add(offset);
+    },
+    (dy, saved) => {
+      const [normalized, inverse, scale] = saved as [Tensor, Tensor, Tensor];
+      const scaled = dy.mul(scale);
+      const projection = normalized.mul(scaled.mul(normalized).mean(-1, true));
+      const dx = scaled.sub(scaled.mean(-1, true)).sub(projection).mul(inverse);
+      return [dx, dy.mul(normalized).sum(outer), dy.sum(outer)];
+    },
+  );
+}
