@@ -1,0 +1,187 @@
+// A network with its variables in a runtime: initialised, loaded and saved under PyTorch's names and layouts.
+import type { Tensor } from '@tensorflow/tfjs-node-gpu';
+import type { Runtime, Values, Variable } from '../compiler/runtime';
+import { UserError } from '../errors';
+import { makePass, type Network, type ParameterSpec, type Pass } from '../models/network';
+import { tf } from '../native/tensorflow';
+import { filled } from '../ops/op';
+import { randomNormal, randomUniform } from '../ops/random';
+import { permute } from './permute';
+
+/** What PyTorch keeps beside running statistics: how many batches they have seen. */
+const COUNTER = 'num_batches_tracked';
+
+/** Named tensors as a PyTorch state dict holds them. */
+export type Weights = ReadonlyMap<string, Values>;
+
+/** [...size, in, out] -> [out, in, ...size], the layout that PyTorch gives to the kernel of a convolution. */
+function toTorchAxes(rank: number): number[] {
+  return [rank - 1, rank - 2, ...Array.from({ length: rank - 2 }, (_, axis) => axis)];
+}
+
+function fromTorchAxes(rank: number): number[] {
+  return [...Array.from({ length: rank - 2 }, (_, axis) => axis + 2), 1, 0];
+}
+
+function torchShape({ shape, layout }: ParameterSpec): number[] {
+  return layout === 'kernel' ? toTorchAxes(shape.length).map((axis) => shape[axis] as number) : [...shape];
+}
+
+export class Model {
+  private readonly variables: ReadonlyMap<string, Variable>;
+  private readonly buffers: ReadonlyMap<string, Variable>;
+  /** The variables that an optimizer moves, in the order of their declaration. */
+  readonly trained: readonly Variable[];
+
+  constructor(
+    readonly network: Network,
+    readonly runtime: Runtime,
+  ) {
+    this.variables = new Map(network.parameters.map(({ name, shape }) => [name, runtime.variable(name, shape)]));
+    const named = (role: ParameterSpec['role']) =>
+      network.parameters.filter((spec) => spec.role === role).map(({ name }) => name);
+    this.buffers = new Map(named('buffer').map((name) => [name, this.variable(name)]));
+    this.trained = named('trained').map((name) => this.variable(name));
+  }
+
+  private variable(name: string): Variable {
+    return this.variables.get(name) as Variable;
+  }
+
+  /** Draws initial values for all parameters; the same seed draws the same. */
+  async initialise(seed: number): Promise<void> {
+    const draw = this.runtime.program({}, () => {
+      this.network.parameters.forEach((spec, site) => {
+        this.variable(spec.name).assign(initialValue(spec, { seed, site }));
+      });
+      return {};
+    });
+    await draw.run({});
+  }
+
+  /**
+   * Takes weights by their PyTorch names. Counters that PyTorch keeps beside running statistics are ignored.
+   *
+   * @throws UserError naming every missing, unknown or wrongly shaped weight
+   */
+  async load(weights: Weights): Promise<void> {
+    const specs = this.network.parameters;
+    const known = new Set(specs.map(({ name }) => name));
+    const defects = [
+      ...specs.filter(({ name }) => !weights.has(name)).map(({ name }) => `${name} is missing`),
+      ...[...weights.keys()]
+        .filter((name) => !known.has(name) && !name.endsWith(COUNTER))
+        .map((name) => `${name} is unknown`),
+      ...specs.flatMap((spec) => {
+        const given = weights.get(spec.name)?.shape;
+        const expected = torchShape(spec);
+        return given && given.join() !== expected.join() ? [`${spec.name} is [${given}], expected [${expected}]`] : [];
+      }),
+    ];
+    if (defects.length > 0) {
+      const listed = defects.slice(0, 8).join('; ') + (defects.length > 8 ? `; and ${defects.length - 8} more` : '');
+      throw new UserError(
+        `the weights do not fit the network: ${listed}.`,
+        'use weights of the same network, options, channels and classes.',
+      );
+    }
+    await this.runtime.write(
+      new Map(
+        specs.map((spec) => {
+          const { shape, data } = weights.get(spec.name) as Values;
+          const values = data as Float32Array;
+          return [
+            this.variable(spec.name),
+            spec.layout === 'kernel' ? permute(values, shape, fromTorchAxes(shape.length)) : values,
+          ];
+        }),
+      ),
+    );
+  }
+
+  /** The present values of all variables, in the order of the network's parameters and in its own layouts. */
+  values(): Promise<Float32Array[]> {
+    return this.runtime.read([...this.variables.values()]);
+  }
+
+  /** The network with its present weights as constants: a function of images for a graph of its own. */
+  async frozen(): Promise<(images: Tensor) => Tensor> {
+    const values = await this.values();
+    const constants = new Map(
+      this.network.parameters.map(({ name, shape }, index) => [name, { shape, data: values[index] as Float32Array }]),
+    );
+    const parameter = (name: string) => {
+      const { shape, data } = constants.get(name) as { shape: readonly number[]; data: Float32Array };
+      return tf.tensor(data, [...shape]);
+    };
+    return (images) =>
+      this.network.forward(images, { training: false, key: outsideOfTraining, assign: outsideOfTraining, parameter });
+  }
+
+  /** Logits without dropout, by the running statistics: for the body of a program. */
+  infer(images: Tensor): Tensor {
+    return this.network.forward(images, this.pass({ training: false, key: outsideOfTraining }, new Map()));
+  }
+
+  /**
+   * The loss of a training pass and its gradient with respect to each trained variable: for the body of a program.
+   *
+   * @param loss of the logits
+   */
+  gradients(
+    images: Tensor,
+    key: Pass['key'],
+    loss: (logits: Tensor) => Tensor,
+  ): { loss: Tensor; gradients: Map<Variable, Tensor> } {
+    const values = this.trained.map((variable) => variable.read());
+    const result = tf.valueAndGrads((...parameters: Tensor[]) => {
+      const named = new Map(this.trained.map((variable, index) => [variable.name, parameters[index] as Tensor]));
+      return loss(this.network.forward(images, this.pass({ training: true, key }, named)));
+    })(values);
+    return {
+      loss: result.value,
+      gradients: new Map(this.trained.map((variable, index) => [variable, result.grads[index] as Tensor])),
+    };
+  }
+
+  private pass(options: Pick<Pass, 'training' | 'key'>, given: Map<string, Tensor>): Pass {
+    const read = new Map(given);
+    for (const { name, role } of this.network.parameters) {
+      if (role === 'trained' && !read.has(name)) read.set(name, this.variable(name).read());
+    }
+    return makePass(read, this.buffers, options);
+  }
+}
+
+/**
+ * Values of a network's variables under their PyTorch names and in PyTorch's layouts.
+ *
+ * @param steps how many batches the running statistics have seen, which PyTorch keeps beside them
+ */
+export function toStateDict({ parameters }: Network, values: readonly Float32Array[], steps: number): Weights {
+  const weights = new Map<string, Values>();
+  parameters.forEach((spec, index) => {
+    const data = values[index] as Float32Array;
+    const permuted = spec.layout === 'kernel' ? permute(data, spec.shape, toTorchAxes(spec.shape.length)) : data;
+    weights.set(spec.name, { shape: torchShape(spec), data: permuted });
+    if (spec.name.endsWith('running_var')) {
+      weights.set(spec.name.replace(/running_var$/, COUNTER), { shape: [], data: BigInt64Array.of(BigInt(steps)) });
+    }
+  });
+  return weights;
+}
+
+function outsideOfTraining(): never {
+  throw new Error('a random number was asked for, or a buffer moved, outside of training');
+}
+
+function initialValue({ shape, initial }: ParameterSpec, key: { seed: number; site: number }): Tensor {
+  switch (initial.kind) {
+    case 'constant':
+      return filled(shape, initial.value);
+    case 'uniform':
+      return randomUniform(shape, -initial.bound, initial.bound, key);
+    case 'normal':
+      return randomNormal(shape, initial.deviation, key);
+  }
+}

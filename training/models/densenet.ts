@@ -1,0 +1,105 @@
+// DenseNet (Huang et al., https://arxiv.org/abs/1608.06993), the architecture, options and parameter names of MONAI's.
+
+import { globalAveragePool } from '../ops/convolution';
+import { concat } from '../ops/layout';
+import {
+  type ActivationName,
+  averagePooling,
+  batchNormalization,
+  type ConvolutionOptions,
+  convolution,
+  dense,
+  dropping,
+  kaimingNormal,
+  maxPooling,
+  sequential,
+} from './layers';
+import { type Layer, type Network, Scope } from './network';
+
+export interface DenseNetOptions {
+  readonly inChannels: number;
+  readonly classes: number;
+  /** Filters of the first convolution. @default 64 */
+  readonly initFeatures?: number;
+  /** Channels that each layer adds (k in the paper). @default 32 */
+  readonly growthRate?: number;
+  /** Layers in each dense block. @default [6, 12, 24, 16], DenseNet121's */
+  readonly blockConfig?: readonly number[];
+  /** The bottleneck of a layer has this many times the growth rate of channels. @default 4 */
+  readonly bottleneckSize?: number;
+  /** @default relu */
+  readonly activation?: ActivationName;
+  /** Share of channels that are dropped after each dense layer. @default 0 */
+  readonly dropout?: number;
+}
+
+/** Table 1 of the paper; 264 as in its ImageNet experiments. */
+export const DENSENET_VARIANTS = {
+  densenet121: { initFeatures: 64, growthRate: 32, blockConfig: [6, 12, 24, 16] },
+  densenet169: { initFeatures: 64, growthRate: 32, blockConfig: [6, 12, 32, 32] },
+  densenet201: { initFeatures: 64, growthRate: 32, blockConfig: [6, 12, 48, 32] },
+  densenet264: { initFeatures: 64, growthRate: 32, blockConfig: [6, 12, 64, 48] },
+} as const satisfies Record<string, Partial<DenseNetOptions>>;
+
+function conv(scope: Scope, channels: number, filters: number, options: ConvolutionOptions): Layer {
+  return convolution(scope, channels, filters, { ...options, initial: kaimingNormal });
+}
+
+function denseLayer(scope: Scope, channels: number, options: Required<DenseNetOptions>): Layer {
+  const layers = scope.at('layers');
+  const bottleneck = options.bottleneckSize * options.growthRate;
+  const grow = sequential(
+    batchNormalization(layers.at('norm1'), channels, options.activation),
+    conv(layers.at('conv1'), channels, bottleneck, { kernel: 1 }),
+    batchNormalization(layers.at('norm2'), bottleneck, options.activation),
+    conv(layers.at('conv2'), bottleneck, options.growthRate, { kernel: 3, padding: 1 }),
+    dropping(layers, options.dropout, true),
+  );
+  return (x, pass) => concat([x, grow(x, pass)], 3);
+}
+
+function transition(scope: Scope, channels: number, options: Required<DenseNetOptions>): Layer {
+  return sequential(
+    batchNormalization(scope.at('norm'), channels, options.activation),
+    conv(scope.at('conv'), channels, Math.floor(channels / 2), { kernel: 1 }),
+    averagePooling(2),
+  );
+}
+
+/** [N, H, W, inChannels] -> logits [N, classes], for any H and W of at least 32 (each is halved five times). */
+export function densenet(options: DenseNetOptions): Network {
+  const complete: Required<DenseNetOptions> = {
+    ...DENSENET_VARIANTS.densenet121,
+    bottleneckSize: 4,
+    activation: 'relu',
+    dropout: 0,
+    ...options,
+  };
+  const root = Scope.root();
+  const features = root.at('features');
+  let channels = complete.initFeatures;
+  const layers: Layer[] = [
+    conv(features.at('conv0'), complete.inChannels, channels, { kernel: 7, stride: 2, padding: 3 }),
+    batchNormalization(features.at('norm0'), channels, complete.activation),
+    maxPooling(3, { stride: 2, padding: 1 }),
+  ];
+  complete.blockConfig.forEach((count, index) => {
+    const block = features.at(`denseblock${index + 1}`);
+    for (let layer = 1; layer <= count; layer++) {
+      layers.push(denseLayer(block.at(`denselayer${layer}`), channels, complete));
+      channels += complete.growthRate;
+    }
+    if (index < complete.blockConfig.length - 1) {
+      layers.push(transition(features.at(`transition${index + 1}`), channels, complete));
+      channels = Math.floor(channels / 2);
+    }
+  });
+  layers.push(
+    batchNormalization(features.at('norm5'), channels, complete.activation),
+    globalAveragePool,
+    dense(root.at('class_layers').at('out'), channels, complete.classes, {
+      biasInitial: { kind: 'constant', value: 0 },
+    }),
+  );
+  return { parameters: root.parameters, forward: sequential(...layers) };
+}

@@ -1,0 +1,111 @@
+// What a network is: named parameters, and a function of them and of an image batch.
+import type { Tensor } from '@tensorflow/tfjs-node-gpu';
+import type { Variable } from '../compiler/runtime';
+import type { RandomKey } from '../ops/random';
+
+/** How a parameter's initial values are drawn. */
+export type Initializer =
+  | { readonly kind: 'constant'; readonly value: number }
+  /** Uniform in [-bound, bound). */
+  | { readonly kind: 'uniform'; readonly bound: number }
+  | { readonly kind: 'normal'; readonly deviation: number };
+
+export interface ParameterSpec {
+  /** PyTorch's name of it in MONAI's network, e.g. features.conv0.weight. */
+  readonly name: string;
+  /** Its shape here; a convolution's kernel is [...size, in, out]. */
+  readonly shape: readonly number[];
+  /** A convolution's kernel is [out, in, ...size] in PyTorch; all else has the same layout in both. */
+  readonly layout: 'kernel' | 'same';
+  readonly initial: Initializer;
+  /**
+   * - trained: moved by the optimizer
+   * - unused: a parameter that MONAI's network has and never uses, kept so that its weights load and the count agrees
+   * - buffer: moved by the network itself (running statistics); not counted as a parameter
+   */
+  readonly role: 'trained' | 'unused' | 'buffer';
+}
+
+/** One pass through a network: gives its parameters their values. */
+export interface Pass {
+  /** Whether dropout drops and batch normalisation uses the batch's own statistics. */
+  readonly training: boolean;
+  parameter(name: string): Tensor;
+  /** Moves a buffer. */
+  assign(name: string, value: Tensor): void;
+  /** What the random numbers of a site are drawn from in this pass. */
+  key(site: number): RandomKey;
+}
+
+/** A part of a network: a function of a tensor and the pass. */
+export type Layer = (x: Tensor, pass: Pass) => Tensor;
+
+export interface Network {
+  readonly parameters: readonly ParameterSpec[];
+  /** [N, H, W, C] -> logits [N, classes] */
+  readonly forward: Layer;
+}
+
+/** How many numbers the network learns, as PyTorch counts them: without buffers. */
+export function parameterCount(network: Network): number {
+  return network.parameters
+    .filter(({ role }) => role !== 'buffer')
+    .reduce((count, { shape }) => count + shape.reduce((product, dimension) => product * dimension, 1), 0);
+}
+
+/** Collects the parameters that layers declare, under the dotted names that PyTorch gives to nested modules. */
+export class Scope {
+  private constructor(
+    private readonly path: string,
+    private readonly declared: ParameterSpec[],
+    private readonly counter: { sites: number },
+  ) {}
+
+  static root(): Scope {
+    return new Scope('', [], { sites: 0 });
+  }
+
+  /** The scope of a module inside this one. */
+  at(name: string | number): Scope {
+    return new Scope(`${this.path}${name}.`, this.declared, this.counter);
+  }
+
+  /** Declares a parameter and gives its full name. */
+  parameter(
+    name: string,
+    shape: readonly number[],
+    initial: Initializer,
+    { layout = 'same', role = 'trained' }: Partial<Pick<ParameterSpec, 'layout' | 'role'>> = {},
+  ): string {
+    const full = this.path + name;
+    this.declared.push({ name: full, shape, layout, initial, role });
+    return full;
+  }
+
+  /** A number for a place that draws random numbers while the network runs. */
+  randomSite(): number {
+    return this.counter.sites++;
+  }
+
+  get parameters(): readonly ParameterSpec[] {
+    return this.declared;
+  }
+}
+
+/** A pass whose parameters are given as tensors and whose buffers are variables. */
+export function makePass(
+  parameters: ReadonlyMap<string, Tensor>,
+  buffers: ReadonlyMap<string, Variable>,
+  { training, key }: Pick<Pass, 'training' | 'key'>,
+): Pass {
+  return {
+    training,
+    key,
+    parameter: (name) => parameters.get(name) ?? buffers.get(name)?.read() ?? missing(name),
+    assign: (name, value) => (buffers.get(name) ?? missing(name)).assign(value),
+  };
+}
+
+function missing(name: string): never {
+  throw new Error(`the network has no parameter ${name}`);
+}
