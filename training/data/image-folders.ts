@@ -1,0 +1,203 @@
+// Finds the images of a data set: folders of classes under train/, valid/ and test/, or one SageMaker channel for each of these.
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { extname, join, relative } from 'node:path';
+import { UserError } from '../errors';
+import { LABEL_FILE, readLabels, SPLIT_FILE } from './labels';
+import { randomSource, shuffled } from './random';
+
+export type Part = 'train' | 'valid' | 'test';
+
+/** Where the parts are: a folder that holds them, or a folder for each. */
+export interface PartFolders {
+  readonly data?: string;
+  readonly train?: string;
+  readonly valid?: string;
+  readonly test?: string;
+}
+
+export interface Sample {
+  readonly path: string;
+  /** Number of its class. */
+  readonly label: number;
+}
+
+export interface ImageFolders {
+  /** Names of the classes, by number. */
+  readonly classes: readonly string[];
+  readonly samples: Readonly<Record<Part, readonly Sample[]>>;
+  /** What a person should know of how the data was read. */
+  readonly notes: readonly string[];
+}
+
+/** Names under which the parts are looked for, ours first. */
+const PART_NAMES: Readonly<Record<Part, readonly string[]>> = {
+  train: ['train'],
+  valid: ['valid', 'val', 'validation'],
+  test: ['test'],
+};
+
+const IMAGE = /^\.(png|jpe?g)$/i;
+
+const PARTS: readonly Part[] = ['train', 'valid', 'test'];
+
+function visible(folder: string): string[] {
+  return readdirSync(folder)
+    .filter((name) => !name.startsWith('.'))
+    .sort();
+}
+
+function isFolder(path: string): boolean {
+  return existsSync(path) && statSync(path).isDirectory();
+}
+
+/** All images below a folder, in order, and how many other files there are. */
+export function imagesBelow(folder: string): { images: string[]; others: number } {
+  const images: string[] = [];
+  let others = 0;
+  for (const name of visible(folder)) {
+    const path = join(folder, name);
+    if (isFolder(path)) {
+      const inside = imagesBelow(path);
+      images.push(...inside.images);
+      others += inside.others;
+    } else if (IMAGE.test(extname(name))) images.push(path);
+    else others++;
+  }
+  return { images, others };
+}
+
+function locateParts({ data, ...given }: PartFolders, notes: string[]): Partial<Record<Part, string>> {
+  const missing = Object.values({ data, ...given }).filter((folder) => folder !== undefined && !isFolder(folder));
+  if (missing.length > 0) throw new UserError(`there is no folder ${missing.join(' and no ')}.`, 'check the path.');
+  const parts: Partial<Record<Part, string>> = { ...given };
+  if (data !== undefined) {
+    const inside = visible(data).filter((name) => isFolder(join(data, name)));
+    for (const part of PARTS) {
+      const name = PART_NAMES[part].find((candidate) => inside.includes(candidate));
+      if (name !== undefined) parts[part] ??= join(data, name);
+    }
+    const unknown = inside.filter((name) => !Object.values(PART_NAMES).flat().includes(name));
+    if (unknown.length > 0) notes.push(`ignored in ${data}: ${unknown.map((name) => `${name}/`).join(', ')}`);
+  }
+  if (parts.train === undefined) {
+    const where =
+      data === undefined
+        ? 'no training part is given'
+        : `${data} has no folder train/ (it has: ${visible(data).join(', ') || 'nothing'})`;
+    throw new UserError(
+      `${where}.`,
+      'lay the images out as train/CLASS/*.png, and valid/ and test/ likewise where there are such parts.',
+    );
+  }
+  return parts;
+}
+
+/** The images of each class folder of a part. */
+function imagesByClass(folder: string, notes: string[]): Map<string, string[]> {
+  const result = new Map<string, string[]>();
+  let others = 0;
+  for (const name of visible(folder)) {
+    const path = join(folder, name);
+    if (!isFolder(path)) {
+      if (name !== LABEL_FILE && name !== SPLIT_FILE) others++;
+      continue;
+    }
+    const found = imagesBelow(path);
+    others += found.others;
+    result.set(name, found.images);
+  }
+  if (others > 0)
+    notes.push(`ignored in ${folder}: ${others} ${others === 1 ? 'file that is' : 'files that are'} not PNG or JPEG`);
+  return result;
+}
+
+function chooseClasses(
+  folders: readonly Map<string, string[]>[],
+  labelPaths: readonly string[],
+  notes: string[],
+): readonly string[] {
+  const found = [...new Set(folders.flatMap((folder) => [...folder.keys()]))].sort();
+  const labels = readLabels(labelPaths);
+  if (labels === undefined) return found;
+  notes.push(`classes as in ${labels.path}`);
+  const unknown = found.filter((name) => !labels.classes.includes(name));
+  if (unknown.length > 0) {
+    throw new UserError(
+      `${labels.path} does not name the class folders ${unknown.join(', ')}.`,
+      'add them to it, or remove the folders.',
+    );
+  }
+  return labels.classes;
+}
+
+/** Takes a share of each class out of `samples`, seeded. */
+function holdOut(samples: readonly Sample[], fraction: number, seed: number): { kept: Sample[]; held: Sample[] } {
+  const held = new Set<Sample>();
+  for (const label of new Set(samples.map((sample) => sample.label))) {
+    const ofClass = samples.filter((sample) => sample.label === label);
+    const count = Math.min(ofClass.length - 1, Math.max(1, Math.round(ofClass.length * fraction)));
+    for (const sample of shuffled(ofClass, randomSource(seed, label)).slice(0, count)) held.add(sample);
+  }
+  return {
+    kept: samples.filter((sample) => !held.has(sample)),
+    held: [...held].sort((a, b) => (a.path < b.path ? -1 : 1)),
+  };
+}
+
+/**
+ * Finds the images, their classes, and a validation part: where there is none, a share of train is held out, stratified by class.
+ *
+ * @throws UserError when there is nothing to train on, or the classes contradict each other
+ */
+export function findImages(
+  folders: PartFolders,
+  options: { validFraction: number; seed: number; labelPaths?: readonly string[] },
+): ImageFolders {
+  const notes: string[] = [];
+  const parts = locateParts(folders, notes);
+  const byPart = new Map(Object.entries(parts).map(([part, folder]) => [part as Part, imagesByClass(folder, notes)]));
+  const labelFolders = [folders.data, ...Object.values(parts)].filter((folder) => folder !== undefined);
+  const labelPaths = [...labelFolders.map((folder) => join(folder, LABEL_FILE)), ...(options.labelPaths ?? [])];
+  const classes = chooseClasses([...byPart.values()], labelPaths, notes);
+  const samplesOf = (part: Part): Sample[] =>
+    classes.flatMap((name, label) => (byPart.get(part)?.get(name) ?? []).map((path) => ({ path, label })));
+
+  let [train, valid] = [samplesOf('train'), samplesOf('valid')];
+  const test = samplesOf('test');
+  const counts = classes.map((_, label) => train.filter((sample) => sample.label === label).length);
+  const empty = classes.filter((_, label) => counts[label] === 0);
+  if (classes.length < 2 || empty.length > 0) {
+    throw new UserError(
+      classes.length < 2
+        ? `${parts.train} holds ${classes.length} class folders; two are the least.`
+        : `${parts.train} has no images of ${empty.join(', ')}.`,
+      'put the PNG or JPEG files of each class into a folder of its own: train/CLASS/*.png.',
+    );
+  }
+  if (valid.length === 0) {
+    const { kept, held } = holdOut(train, options.validFraction, options.seed);
+    notes.push(
+      `no validation part: ${held.length} of ${train.length} training images held out, stratified by class (valid_fraction ${options.validFraction})`,
+    );
+    [train, valid] = [kept, held];
+  }
+  return { classes, samples: { train, valid, test }, notes };
+}
+
+/** How many images of each class every part has, a line each. */
+export function describeImages({ classes, samples }: ImageFolders): string[] {
+  return PARTS.filter((part) => samples[part].length > 0).map((part) => {
+    const counts = classes.map(
+      (name, label) => `${name} ${samples[part].filter((sample) => sample.label === label).length}`,
+    );
+    return `${part}: ${samples[part].length} images (${counts.join(', ')})`;
+  });
+}
+
+/** A name for the very samples, in order: equal for equal lists, wherever they lie. */
+export function fingerprint(samples: readonly Sample[], root: string): string {
+  const hash = createHash('sha256');
+  for (const { path, label } of samples) hash.update(`${relative(root, path)}\0${label}\n`);
+  return hash.digest('hex').slice(0, 16);
+}
