@@ -1,0 +1,89 @@
+// scanline train: trains a classifier on folders of images.
+import { Command, Option } from 'commander';
+import { HYPERPARAMETERS, type HyperparameterSpec } from '../../training/hyperparameters';
+import { allowed, readHyperparameters } from '../../training/settings';
+
+interface Options {
+  data?: string;
+  train?: string;
+  validation?: string;
+  test?: string;
+  out: string;
+  modelDir?: string;
+  checkpointDir?: string;
+  config?: string;
+  model?: string;
+  resume: string;
+  compile: boolean;
+  threads?: number;
+  onBadFile: 'fail' | 'skip';
+}
+
+function hyperparameterOption(spec: HyperparameterSpec): Option {
+  const preset = spec.default === undefined ? '' : `, default ${spec.default}`;
+  return new Option(`--${spec.name} <value>`, `${spec.description} (${allowed(spec)}${preset})`);
+}
+
+const names = new Set<string>(HYPERPARAMETERS.map(({ name }) => name));
+
+/** Only what was typed: a default must not win over a file or the environment. */
+function typedHyperparameters(options: Record<string, unknown>): Record<string, unknown> {
+  const typed = Object.entries(options).filter(([name, value]) => names.has(name) && value !== undefined);
+  return { ...(options.model !== undefined && { model_name: options.model }), ...Object.fromEntries(typed) };
+}
+
+export function trainCommand(): Command {
+  const command = new Command('train')
+    .description('train a classifier on folders of PNG or JPEG images')
+    .optionsGroup('Data (class folders of images):')
+    .option('--data <folder>', 'has train/, and valid/ (or val/) and test/ where there are such parts')
+    .option('--train <folder>', 'the training part, where it lies elsewhere')
+    .option('--validation <folder>', 'the validation part, where it lies elsewhere')
+    .option('--test <folder>', 'the test part, where it lies elsewhere')
+    .addOption(
+      new Option('--on-bad-file <what>', 'a file that cannot be read').choices(['fail', 'skip']).default('fail'),
+    )
+    .optionsGroup('Results:')
+    .requiredOption('--out <folder>', 'gets {model_name}/model and {model_name}/logs')
+    .option('--model_dir <folder>', 'also gets {model_name}/best_model_{epoch}')
+    .option('--checkpoint-dir <folder>', 'where checkpoints are written (default: {out}/{model_name}/model)')
+    .option('--resume <from>', 'auto: the newest checkpoint where there is one; none; or the path of one', 'auto')
+    .optionsGroup('Running:')
+    .option('--config <file>', 'hyperparameters as YAML; what is given here wins over it')
+    .option('--model <name>', 'the same as --model_name')
+    .option('--no-compile', 'run op by op, to debug a network')
+    .option('--threads <number>', 'cores to use (default: all)', Number)
+    .optionsGroup('Hyperparameters:');
+  for (const spec of HYPERPARAMETERS) command.addOption(hyperparameterOption(spec));
+  return command
+    .addHelpText(
+      'after',
+      `
+Examples:
+  scanline train --data images --out runs/first
+  scanline train --data images --out runs/vit --model vit --img_size 224 --batch_size 16 --num_epochs 20
+  scanline train --data images --out runs/first --config configs/base.yaml --learning_rate 3e-4
+`,
+    )
+    .action(async (options: Options & Record<string, unknown>) => {
+      const hyperparameters = readHyperparameters({
+        config: options.config,
+        environment: process.env,
+        given: typedHyperparameters(options),
+      });
+      // loads TensorFlow, which --help and a wrong setting need not wait for
+      const { fit } = await import('../../training/engine/fit.js');
+      await fit({
+        hyperparameters,
+        folders: { data: options.data, train: options.train, valid: options.validation, test: options.test },
+        outputDir: options.out,
+        modelDir: options.model_dir as string | undefined,
+        checkpointDir: options.checkpointDir,
+        resume: options.resume,
+        eager: !options.compile,
+        threads: options.threads,
+        onBadFile: options.onBadFile,
+        labelPaths: ['label_dict.json'],
+      });
+    });
+}

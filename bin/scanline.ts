@@ -1,0 +1,27 @@
+#!/usr/bin/env node
+// The command line: one file for each command below commands/.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { packageRoot } from '../training/native/cache';
+import { doctorCommand } from './commands/doctor';
+import { setupCommand } from './commands/setup';
+import { splitCommand } from './commands/split';
+import { trainCommand } from './commands/train';
+
+const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'));
+
+const program = new Command('scanline')
+  .description('Trains, evaluates and serves medical-imaging models: on SageMaker, or on this machine.')
+  .version(version)
+  .showHelpAfterError('(add --help for the options and examples)')
+  .enablePositionalOptions();
+
+for (const command of [setupCommand(), doctorCommand(), splitCommand(), trainCommand()]) program.addCommand(command);
+
+program.parseAsync().catch((error: unknown) => {
+  // what a user can mend needs no stack trace
+  const expected = error instanceof Error && error.name === 'UserError';
+  process.stderr.write(`\n✗ ${expected ? error.message : ((error as Error)?.stack ?? error)}\n`);
+  process.exit(1);
+});

@@ -1,0 +1,237 @@
+// Checkpoints: all that a resumed training needs to go on as if it had never stopped.
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Values, Variable } from '../compiler/runtime';
+import { UserError } from '../errors';
+import { type ClassifierConfig, writeWeights } from './artifact';
+import { type Model, toStateDict, type Weights } from './model';
+import type { Optimizer } from './optimizers';
+import { readSafetensors, writeSafetensors } from './safetensors';
+
+/** One epoch's metrics, as they are printed and plotted. */
+export interface EpochRecord {
+  readonly epoch: number;
+  readonly train_loss: number;
+  readonly train_accuracy: number;
+  readonly learning_rate: number;
+  readonly images_per_second: number;
+  readonly valid_loss?: number;
+  readonly valid_accuracy?: number;
+}
+
+/** Where training stands. Random numbers are drawn from (seed, epoch, image) and (seed, step), so the position is their state. */
+export interface Progress {
+  /** The epoch in progress, from 1. */
+  epoch: number;
+  /** Batches of it that are done. */
+  batch: number;
+  /** Steps since the beginning. */
+  step: number;
+  /** Sums over the epoch so far. */
+  epochLoss: number;
+  epochCorrect: number;
+  epochImages: number;
+  best?: { epoch: number; valid_loss: number; valid_accuracy: number };
+  validationsWithoutImprovement: number;
+  history: EpochRecord[];
+}
+
+/** What must be the same for a training to be resumed. */
+export interface Identity {
+  /** Fingerprint of the training images. */
+  readonly data: string;
+  /** Hyperparameters that decide the course of training. */
+  readonly hyperparameters: Readonly<Record<string, unknown>>;
+}
+
+interface StateFile {
+  readonly format: 'scanline-checkpoint';
+  readonly version: 1;
+  readonly identity: Identity;
+  readonly progress: Progress;
+}
+
+const STATE_FILE = 'state.json';
+const MODEL_FILE = 'model.safetensors';
+const OPTIMIZER_FILE = 'optimizer.safetensors';
+const NAME = /^checkpoint_(\d+)_(\d+)$/;
+
+/** Ends a name so that a folder under construction is not taken for a checkpoint. */
+const PARTIAL = '.partial';
+
+export function startOfTraining(): Progress {
+  return {
+    epoch: 1,
+    batch: 0,
+    step: 0,
+    epochLoss: 0,
+    epochCorrect: 0,
+    epochImages: 0,
+    validationsWithoutImprovement: 0,
+    history: [],
+  };
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  await handle.sync();
+  await handle.close();
+}
+
+/** Puts a folder in place of `target` in one step, so that a kill leaves either the old, the new, or an unfinished one aside. */
+async function replaceFolder(target: string, fill: (folder: string) => Promise<void>): Promise<void> {
+  const partial = `${target}${PARTIAL}`;
+  await rm(partial, { recursive: true, force: true });
+  await mkdir(dirname(target), { recursive: true });
+  await mkdir(partial, { recursive: true });
+  await fill(partial);
+  await syncFolder(partial);
+  await rm(target, { recursive: true, force: true });
+  await rename(partial, target);
+  await syncFolder(dirname(target));
+}
+
+/** The checkpoints in a folder, newest first. */
+export function listCheckpoints(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .flatMap((name) => {
+      const match = NAME.exec(name);
+      return match ? [{ path: join(folder, name), step: Number(match[2]) }] : [];
+    })
+    .sort((a, b) => b.step - a.step)
+    .map(({ path }) => path);
+}
+
+/**
+ * Writes checkpoints, and the best model beside them, in the background: training goes on while a copy of its state is written. All
+ * that is written appears whole or not at all, and nothing is dropped before what takes its place is there.
+ */
+export class Checkpoints {
+  private pending: Promise<void> = Promise.resolve();
+  private failure: unknown;
+
+  constructor(
+    private readonly folder: string,
+    private readonly identity: Identity,
+    private readonly numToKeep: number,
+  ) {}
+
+  /** The folder of the best model of an epoch. */
+  bestModel(epoch: number): string {
+    return join(this.folder, `best_model_${epoch}`);
+  }
+
+  /**
+   * Takes a copy of the state and begins to write it, once what was begun before is written.
+   *
+   * @param best given: the present weights are the best ones, and this is their configuration
+   * @throws what went wrong with the writing that was begun before
+   */
+  async save(model: Model, optimizer: Optimizer, progress: Progress, best?: ClassifierConfig): Promise<void> {
+    await this.settled();
+    const values = await model.values();
+    const optimizerValues = await model.runtime.read(optimizer.state);
+    const state = structuredClone(progress);
+    const write = async () => {
+      const weights = toStateDict(model.network, values, state.step);
+      if (best) await this.writeBest(weights, best, state);
+      await this.writeState(weights, optimizer.state, optimizerValues, state);
+      this.dropOld(state);
+    };
+    this.pending = write().catch((error: unknown) => {
+      this.failure = error;
+    });
+  }
+
+  /** Waits until all is written. @throws what went wrong */
+  async settled(): Promise<void> {
+    await this.pending;
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  private async writeBest(weights: Weights, config: ClassifierConfig, { best, history }: Progress): Promise<void> {
+    await replaceFolder(this.bestModel(best?.epoch as number), async (folder) => {
+      await writeWeights(folder, weights, config);
+      await writeFile(join(folder, 'history.json'), `${JSON.stringify(history, null, 2)}\n`);
+    });
+  }
+
+  private async writeState(
+    weights: Weights,
+    state: readonly Variable[],
+    values: readonly Float32Array[],
+    progress: Progress,
+  ): Promise<void> {
+    const file: StateFile = { format: 'scanline-checkpoint', version: 1, identity: this.identity, progress };
+    await replaceFolder(join(this.folder, `checkpoint_${progress.epoch}_${progress.step}`), async (folder) => {
+      await writeSafetensors(join(folder, MODEL_FILE), weights);
+      const slots = state.map(({ name, shape }, i) => [name, { shape, data: values[i] as Float32Array }] as const);
+      await writeSafetensors(join(folder, OPTIMIZER_FILE), new Map<string, Values>(slots));
+      await writeFile(join(folder, STATE_FILE), `${JSON.stringify(file, null, 2)}\n`);
+    });
+  }
+
+  private dropOld({ best }: Progress): void {
+    const bests = readdirSync(this.folder).filter(
+      (name) => /^best_model_\d+$/.test(name) && name !== `best_model_${best?.epoch}`,
+    );
+    const old = [
+      ...listCheckpoints(this.folder).slice(this.numToKeep),
+      ...bests.map((name) => join(this.folder, name)),
+    ];
+    for (const path of old) rmSync(path, { recursive: true, force: true });
+  }
+
+  /** The newest checkpoint's path. */
+  newest(): string | undefined {
+    return listCheckpoints(this.folder)[0];
+  }
+
+  /**
+   * Puts model and optimizer back where a checkpoint was written.
+   *
+   * @throws UserError when it is damaged, or of another training
+   */
+  async restore(path: string, model: Model, optimizer: Optimizer): Promise<Progress> {
+    const state = readState(path);
+    const differences = this.differences(state.identity);
+    if (differences.length > 0) {
+      throw new UserError(
+        `${path} is of another training: ${differences.join('; ')}.`,
+        'train into another folder, start over with --resume none, or use the settings and data of the checkpoint.',
+      );
+    }
+    await model.load(await readSafetensors(join(path, MODEL_FILE)));
+    const saved = await readSafetensors(join(path, OPTIMIZER_FILE));
+    const values = optimizer.state.map((variable) => {
+      const data = saved.get(variable.name)?.data;
+      if (data instanceof Float32Array && data.length === variable.size) return [variable, data] as const;
+      throw new UserError(`${path} lacks the optimizer's ${variable.name}.`, 'resume from another checkpoint.');
+    });
+    await model.runtime.write(new Map(values));
+    return state.progress;
+  }
+
+  private differences(other: Identity): string[] {
+    const here = { 'training images': this.identity.data, ...this.identity.hyperparameters };
+    const there: Record<string, unknown> = { 'training images': other.data, ...other.hyperparameters };
+    return Object.entries(here)
+      .filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(there[name]))
+      .map(([name, value]) => `${name} was ${JSON.stringify(there[name])}, is ${JSON.stringify(value)}`);
+  }
+}
+
+function readState(path: string): StateFile {
+  try {
+    const state = JSON.parse(readFileSync(join(path, STATE_FILE), 'utf8')) as StateFile;
+    if (state.format === 'scanline-checkpoint' && state.version === 1) return state;
+    throw new Error(`it is ${state.format} version ${state.version}`);
+  } catch (error) {
+    throw new UserError(
+      `${path} is not a checkpoint that can be resumed: ${(error as Error).message}.`,
+      'resume from another, or start over with --resume none.',
+    );
+  }
+}

@@ -1,0 +1,99 @@
+// Optimizers on TensorFlow's fused update ops, with PyTorch's formulas.
+import type { Tensor } from '@tensorflow/tfjs-node-gpu';
+import type { Runtime, Variable } from '../compiler/runtime';
+import { tf } from '../native/tensorflow';
+import { effect, filled, float32 } from '../ops/op';
+
+export type OptimizerName = 'adam' | 'adamw' | 'sgd';
+
+export interface OptimizerOptions {
+  readonly name: OptimizerName;
+  /** adam: added to the gradient as its L2 penalty; adamw: taken off the weights directly; sgd: as adam. @default 0 */
+  readonly weightDecay?: number;
+  /** sgd only. @default 0.9 */
+  readonly momentum?: number;
+}
+
+/** Moves variables by their gradients; keeps state of its own in further variables. */
+export interface Optimizer {
+  /** The state, in a fixed order. */
+  readonly state: readonly Variable[];
+  /** Zeroes the state. */
+  initialise(): Promise<void>;
+  /** The numbers that `apply` takes at a step, from the learning rate and the step's number, 1 for the first. */
+  coefficients(learningRate: number, step: number): { rate: number; epsilon: number; decay: number };
+  /** Moves the variables: for the body of a program. */
+  apply(gradients: ReadonlyMap<Variable, Tensor>, coefficients: Record<'rate' | 'epsilon' | 'decay', Tensor>): void;
+}
+
+function slots(runtime: Runtime, variables: readonly Variable[], name: string): Map<Variable, Variable> {
+  return new Map(variables.map((variable) => [variable, runtime.variable(`${variable.name}/${name}`, variable.shape)]));
+}
+
+async function zero(runtime: Runtime, variables: readonly Variable[]): Promise<void> {
+  const program = runtime.program({}, () => {
+    for (const variable of variables) variable.assign(filled(variable.shape, 0));
+    return {};
+  });
+  await program.run({});
+}
+
+/** PyTorch's defaults, https://pytorch.org/docs/stable/generated/torch.optim.Adam.html */
+const ADAM = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+
+/** Adam (Kingma & Ba, https://arxiv.org/abs/1412.6980) and AdamW (Loshchilov & Hutter, https://arxiv.org/abs/1711.05101). */
+function adam(runtime: Runtime, variables: readonly Variable[], decoupled: boolean, weightDecay: number): Optimizer {
+  const first = slots(runtime, variables, 'exp_avg');
+  const second = slots(runtime, variables, 'exp_avg_sq');
+  const state = [...first.values(), ...second.values()];
+  return {
+    state,
+    initialise: () => zero(runtime, state),
+    // TensorFlow adds epsilon before the bias correction of the second moment, PyTorch after it: both corrections are put into the
+    // rate and epsilon here, in double precision, and TensorFlow's own are switched off by passing it powers of 0.
+    coefficients: (learningRate, step) => {
+      const correction = Math.sqrt(1 - ADAM.beta2 ** step);
+      return {
+        rate: (learningRate * correction) / (1 - ADAM.beta1 ** step),
+        epsilon: ADAM.epsilon * correction,
+        decay: decoupled ? learningRate * weightDecay : weightDecay,
+      };
+    },
+    apply: (gradients, { rate, epsilon, decay }) => {
+      const none = tf.scalar(0);
+      const [beta1, beta2] = [tf.scalar(ADAM.beta1), tf.scalar(ADAM.beta2)];
+      for (const [variable, gradient] of gradients) {
+        const penalised = weightDecay > 0 && !decoupled ? gradient.add(variable.read().mul(decay)) : gradient;
+        if (weightDecay > 0 && decoupled) variable.subtract(variable.read().mul(decay));
+        const handles = [variable, first.get(variable) as Variable, second.get(variable) as Variable].map((slot) =>
+          slot.handle(),
+        );
+        effect('ResourceApplyAdam', [...handles, none, none, rate, beta1, beta2, epsilon, penalised], { T: float32 });
+      }
+    },
+  };
+}
+
+/** Stochastic gradient descent with Nesterov-free momentum, https://pytorch.org/docs/stable/generated/torch.optim.SGD.html */
+function sgd(runtime: Runtime, variables: readonly Variable[], momentum: number, weightDecay: number): Optimizer {
+  const velocity = slots(runtime, variables, 'momentum_buffer');
+  const state = [...velocity.values()];
+  return {
+    state,
+    initialise: () => zero(runtime, state),
+    coefficients: (learningRate) => ({ rate: learningRate, epsilon: 0, decay: weightDecay }),
+    apply: (gradients, { rate, decay }) => {
+      for (const [variable, gradient] of gradients) {
+        const penalised = weightDecay > 0 ? gradient.add(variable.read().mul(decay)) : gradient;
+        const handles = [variable.handle(), (velocity.get(variable) as Variable).handle()];
+        effect('ResourceApplyMomentum', [...handles, rate, penalised, tf.scalar(momentum)], { T: float32 });
+      }
+    },
+  };
+}
+
+export function makeOptimizer(runtime: Runtime, variables: readonly Variable[], options: OptimizerOptions): Optimizer {
+  const { name, weightDecay = 0, momentum = 0.9 } = options;
+  if (name === 'sgd') return sgd(runtime, variables, momentum, weightDecay);
+  return adam(runtime, variables, name === 'adamw', weightDecay);
+}

@@ -1,0 +1,34 @@
+// What happens to raw pixel values before the network, inside the graph: so that a model takes images as they are.
+import type { Tensor } from '@tensorflow/tfjs-node-gpu';
+import { tf } from '../native/tensorflow';
+
+export type Normalization = 'minmax' | 'zscore' | 'none';
+
+/** Height, width and channels: each image is scaled by its own values. */
+const IMAGE_AXES = [1, 2, 3];
+
+/** The divisor, or 1 where it is 0 (an image of one value). */
+function orOne(divisor: Tensor): Tensor {
+  const flat = divisor.lessEqual(0).cast('float32');
+  return divisor.add(flat);
+}
+
+/**
+ * Scales each image of a batch, [N, H, W, C] of raw pixel values.
+ *
+ * minmax: its range to 0..1 (MONAI's ScaleIntensity); zscore: mean 0, deviation 1 (MONAI's NormalizeIntensity).
+ */
+export function normalize(images: Tensor, kind: Normalization): Tensor {
+  if (kind === 'none') return images;
+  if (kind === 'minmax') {
+    const low = images.min(IMAGE_AXES, true);
+    return images.sub(low).div(orOne(images.max(IMAGE_AXES, true).sub(low)));
+  }
+  const centred = images.sub(images.mean(IMAGE_AXES, true));
+  return centred.div(orOne(centred.square().mean(IMAGE_AXES, true).sqrt()));
+}
+
+/** Class probabilities from logits, for the body of a program. */
+export function probabilities(logits: Tensor): Tensor {
+  return tf.softmax(logits);
+}
