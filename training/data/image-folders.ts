@@ -70,7 +70,9 @@ export function imagesBelow(folder: string): { images: string[]; others: number 
 function locateParts({ data, ...given }: PartFolders, notes: string[]): Partial<Record<Part, string>> {
   const missing = Object.values({ data, ...given }).filter((folder) => folder !== undefined && !isFolder(folder));
   if (missing.length > 0) throw new UserError(`there is no folder ${missing.join(' and no ')}.`, 'check the path.');
-  const parts: Partial<Record<Part, string>> = { ...given };
+  const parts: Partial<Record<Part, string>> = Object.fromEntries(
+    Object.entries(given).filter(([, folder]) => folder !== undefined),
+  );
   if (data !== undefined) {
     const inside = visible(data).filter((name) => isFolder(join(data, name)));
     for (const part of PARTS) {
@@ -183,6 +185,27 @@ export function findImages(
     [train, valid] = [kept, held];
   }
   return { classes, samples: { train, valid, test }, notes };
+}
+
+/**
+ * The images of class folders whose classes are known, e.g. to a model.
+ *
+ * @throws UserError for a folder that is none of the classes, or when there is no image
+ */
+export function labelledImages(folder: string, classes: readonly string[]): Sample[] {
+  if (!isFolder(folder)) throw new UserError(`there is no folder ${folder}.`, 'check the path.');
+  const byClass = imagesByClass(folder, []);
+  const unknown = [...byClass.keys()].filter((name) => !classes.includes(name));
+  if (unknown.length > 0) {
+    throw new UserError(
+      `${folder} has the class folders ${unknown.join(', ')}; the model knows ${classes.join(', ')}.`,
+      'rename or remove them.',
+    );
+  }
+  const samples = classes.flatMap((name, label) => (byClass.get(name) ?? []).map((path) => ({ path, label })));
+  if (samples.length === 0)
+    throw new UserError(`${folder} holds no PNG or JPEG images in class folders.`, 'lay them out as CLASS/*.png.');
+  return samples;
 }
 
 /** How many images of each class every part has, a line each. */

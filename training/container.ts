@@ -1,0 +1,98 @@
+// The container contract of SageMaker: where a job finds its input and leaves its output.
+// https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { PartFolders } from './data/image-folders';
+import { UserError } from './errors';
+
+/** The folder that is /opt/ml in a container; elsewhere SAGEMAKER_BASE_DIR names it, as in AWS's own toolkits. */
+export function baseFolder(): string {
+  return process.env.SAGEMAKER_BASE_DIR ?? '/opt/ml';
+}
+
+/** A path as a container knows it, where it really lies: below the base folder. */
+export function inBase(path: string): string {
+  return path === '/opt/ml' || path.startsWith('/opt/ml/') ? join(baseFolder(), path.slice('/opt/ml'.length)) : path;
+}
+
+/** What a training job is given and where its results go. */
+export interface TrainingEnvironment {
+  readonly hyperparametersFile: string;
+  readonly folders: PartFolders;
+  readonly modelDir: string;
+  readonly outputDir: string;
+  /** Kept by SageMaker across interruptions, where the job has a checkpoint configuration. */
+  readonly checkpointDir?: string;
+}
+
+function channels(): Map<string, string> {
+  const folder = join(baseFolder(), 'input', 'data');
+  const found = existsSync(folder)
+    ? readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory())
+    : [];
+  const named = Object.entries(process.env).flatMap(([name, value]) =>
+    name.startsWith('SM_CHANNEL_') && value ? [[name.slice('SM_CHANNEL_'.length).toLowerCase(), value] as const] : [],
+  );
+  return new Map([...found.map(({ name }) => [name, join(folder, name)] as const), ...named]);
+}
+
+/** @throws UserError when the job has several instances: the trainer does not share its work yet */
+function requireOneInstance(): void {
+  const file = join(baseFolder(), 'input', 'config', 'resourceconfig.json');
+  if (!existsSync(file)) return;
+  const { hosts = [] } = JSON.parse(readFileSync(file, 'utf8')) as { hosts?: string[] };
+  if (hosts.length <= 1) return;
+  throw new UserError(
+    `the job has ${hosts.length} instances; this trainer runs on one.`,
+    'set instance_count to 1, and choose a larger instance type for more speed.',
+  );
+}
+
+/** Names that people give to the channels of the parts. */
+const CHANNEL_NAMES = { train: ['train'], valid: ['validation', 'valid', 'val'], test: ['test'] } as const;
+
+/** Names of a channel that holds all parts. */
+const WHOLE = ['data', 'training', 'dataset'];
+
+/** @throws UserError when the job has several instances */
+export function trainingEnvironment(): TrainingEnvironment {
+  requireOneInstance();
+  const given = channels();
+  const pick = (names: readonly string[]) => names.map((name) => given.get(name)).find((path) => path !== undefined);
+  const base = baseFolder();
+  const checkpoints = join(base, 'checkpoints');
+  return {
+    hyperparametersFile: join(base, 'input', 'config', 'hyperparameters.json'),
+    folders: {
+      data: pick(WHOLE),
+      train: pick(CHANNEL_NAMES.train),
+      valid: pick(CHANNEL_NAMES.valid),
+      test: pick(CHANNEL_NAMES.test),
+    },
+    modelDir: process.env.SM_MODEL_DIR ?? join(base, 'model'),
+    outputDir: process.env.SM_OUTPUT_DATA_DIR ?? join(base, 'output', 'data'),
+    ...(existsSync(checkpoints) && { checkpointDir: checkpoints }),
+  };
+}
+
+/** Leaves the reason of a failure where SageMaker reads it; it shows the first 1,024 characters. */
+export function writeFailure(reason: string): void {
+  const folder = join(baseFolder(), 'output');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'failure'), reason);
+}
+
+/**
+ * Runs an entry point: a failure is printed, left for SageMaker, and ends the process with status 1.
+ *
+ * @param body takes the command line's arguments
+ */
+export function runEntryPoint(body: (args: readonly string[]) => Promise<void>): void {
+  body(process.argv.slice(2)).catch((error: unknown) => {
+    const { name, message, stack } = error as Error;
+    const reason = name === 'UserError' ? message : (stack ?? message);
+    process.stderr.write(`\n✗ ${reason}\n`);
+    writeFailure(reason);
+    process.exitCode = 1;
+  });
+}

@@ -1,0 +1,3 @@
+// The trainer's hyperparameters and metrics, as data: all that lib sees of the trainer.
+export * from './specs';
+export * from './values';

@@ -1,0 +1,136 @@
+// What a hyperparameter may be: values taken from text, wrong ones told with what is allowed. Pure, for the trainer and the checker.
+import { HYPERPARAMETERS, type HyperparameterName, type HyperparameterSpec, type Hyperparameters } from './specs';
+
+export const SPECS: ReadonlyMap<string, HyperparameterSpec> = new Map(HYPERPARAMETERS.map((spec) => [spec.name, spec]));
+
+/** Letters to insert, delete or replace to make one word of another (Levenshtein). */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j] as number) + 1, (next[j - 1] as number) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] as number;
+}
+
+/** Names that other trainers give to the same thing. */
+const OTHER_NAMES: Readonly<Record<string, HyperparameterName>> = {
+  lr: 'learning_rate',
+  epochs: 'num_epochs',
+  max_epochs: 'num_epochs',
+  bs: 'batch_size',
+  model: 'model_name',
+  workers: 'num_workers',
+  image_size: 'img_size',
+  patience: 'early_stopping_rounds',
+};
+
+/** The hyperparameter that a wrong name may mean, as the end of a sentence. */
+export function suggestion(name: string): string {
+  const nearest = [...SPECS.keys()]
+    .map((known) => [distance(name, known), known] as const)
+    .sort(([a], [b]) => a - b)[0];
+  const meant = OTHER_NAMES[name] ?? (nearest && nearest[0] <= Math.max(1, name.length / 3) ? nearest[1] : undefined);
+  return meant ? `; did you mean ${meant}?` : '';
+}
+
+function toNumber(value: unknown): number {
+  if (typeof value === 'number') return value;
+  return typeof value === 'string' && value.trim() !== '' ? Number(value) : Number.NaN;
+}
+
+function toNumbers(value: unknown): number[] {
+  const list = Array.isArray(value) ? value : typeof value === 'string' ? value.split(/[,x]/) : [value];
+  return list.map(toNumber);
+}
+
+const inRange = (value: number, { min, max }: { min: number; max: number }) => value >= min && value <= max;
+
+/** What a hyperparameter may be, in words. */
+export function allowed(spec: HyperparameterSpec): string {
+  switch (spec.type) {
+    case 'enum':
+      return `one of ${spec.values.join(', ')}`;
+    case 'boolean':
+      return 'true or false';
+    case 'integer':
+      return `a whole number from ${spec.min} to ${spec.max}`;
+    case 'float':
+      return `a number from ${spec.min} to ${spec.max}`;
+    case 'integers': {
+      const [fewest, most] = spec.lengths;
+      return `${fewest === most ? fewest : `${fewest} to ${most}`} whole numbers from ${spec.min} to ${spec.max}, separated by commas`;
+    }
+    case 'class weights':
+      return 'none, balanced, or one positive number for each class, separated by commas';
+  }
+}
+
+/** The value in its own type, or undefined where it is not allowed. */
+function convert(spec: HyperparameterSpec, value: unknown): unknown {
+  switch (spec.type) {
+    case 'enum':
+      return spec.values.find((known) => known === String(value));
+    case 'boolean':
+      return { true: true, false: false }[String(value).toLowerCase()];
+    case 'integer': {
+      const number = toNumber(value);
+      return Number.isInteger(number) && inRange(number, spec) ? number : undefined;
+    }
+    case 'float': {
+      const number = toNumber(value);
+      return inRange(number, spec) ? number : undefined;
+    }
+    case 'integers': {
+      const numbers = toNumbers(value);
+      const right = numbers.every((number) => Number.isInteger(number) && inRange(number, spec));
+      return right && inRange(numbers.length, { min: spec.lengths[0], max: spec.lengths[1] }) ? numbers : undefined;
+    }
+    case 'class weights': {
+      if (value === 'none' || value === 'balanced') return value;
+      const numbers = toNumbers(value);
+      return numbers.every((number) => number > 0 && Number.isFinite(number)) ? numbers : undefined;
+    }
+  }
+}
+
+/** The family that a network belongs to, by which hyperparameters are for it. */
+function familyOf(model: string): 'densenet' | 'vit' {
+  return model === 'vit' ? 'vit' : 'densenet';
+}
+
+export interface GivenValue {
+  readonly value: unknown;
+  /** Where it was given, for people. */
+  readonly from: string;
+}
+
+/** All hyperparameters, those given and the defaults of the others; and what is wrong with those given. */
+export function resolveHyperparameters(given: ReadonlyMap<string, GivenValue>): {
+  values: Hyperparameters;
+  defects: string[];
+} {
+  const defects: string[] = [];
+  const values: Record<string, unknown> = {};
+  for (const spec of SPECS.values()) {
+    const entry = given.get(spec.name);
+    const value = entry === undefined ? spec.default : convert(spec, entry.value);
+    if (entry !== undefined && value === undefined) {
+      defects.push(`${spec.name} is ${JSON.stringify(entry.value)} (${entry.from}); allowed is ${allowed(spec)}`);
+    }
+    values[spec.name] = value;
+  }
+  const family = familyOf(String(values.model_name));
+  for (const [name, { from }] of given) {
+    const spec = SPECS.get(name);
+    if (spec === undefined) defects.push(`${name} (${from}) is not a hyperparameter${suggestion(name)}`);
+    else if (spec.models && !spec.models.includes(family)) {
+      defects.push(`${name} (${from}) is not a hyperparameter of ${values.model_name}, but of ${spec.models.join()}`);
+    }
+  }
+  return { values: values as unknown as Hyperparameters, defects };
+}
