@@ -1,0 +1,33 @@
+// Conditions on which a pipeline branches.
+import type { Expression } from './expression';
+
+type Operand = string | number | boolean | Expression<string> | Expression<number> | Expression<boolean>;
+
+/** As it stands in a definition. */
+export interface Condition {
+  readonly Type: string;
+  readonly [key: string]: unknown;
+}
+
+const compare =
+  (Type: string) =>
+  (left: Expression, right: Operand): Condition => ({ Type, LeftValue: left, RightValue: right });
+
+export const equals = compare('Equals');
+export const greaterThan = compare('GreaterThan');
+export const greaterThanOrEqualTo = compare('GreaterThanOrEqualTo');
+export const lessThan = compare('LessThan');
+export const lessThanOrEqualTo = compare('LessThanOrEqualTo');
+
+/** Whether a value is one of several. */
+export function isIn(value: Expression, values: readonly Operand[]): Condition {
+  return { Type: 'In', QueryValue: value, Values: values };
+}
+
+export function not(condition: Condition): Condition {
+  return { Type: 'Not', Expression: condition };
+}
+
+export function or(...conditions: readonly Condition[]): Condition {
+  return { Type: 'Or', Conditions: conditions };
+}

@@ -1,0 +1,25 @@
+// What is wrong with a pipeline, found before it costs money.
+
+export interface Finding {
+  /** The step, parameter or other part that it is about. */
+  readonly where: string;
+  /** What was wrong, and what is allowed. */
+  readonly problem: string;
+  readonly fix: string;
+}
+
+/** Refuses a pipeline, with all that is wrong with it. */
+export class PipelineError extends Error {
+  /** The command line prints the message of such an error, without a stack. */
+  override readonly name = 'UserError';
+
+  constructor(
+    pipeline: string,
+    readonly findings: readonly Finding[],
+  ) {
+    const lines = findings.map(({ where, problem, fix }) => `  - ${where}: ${problem}\n    Fix: ${fix}`);
+    super(
+      `pipeline ${pipeline} is refused, for ${findings.length === 1 ? 'one reason' : `${findings.length} reasons`}:\n${lines.join('\n')}`,
+    );
+  }
+}
