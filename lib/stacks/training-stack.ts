@@ -1,0 +1,111 @@
+// A stack ready to deploy: data in a bucket, and a pipeline that splits, trains, evaluates, gates and registers.
+import { Stack, type StackProps } from 'aws-cdk-lib';
+import { type IRole, ManagedPolicy, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import type { IBucket } from 'aws-cdk-lib/aws-s3';
+import type { Construct } from 'constructs';
+import { ExecutionVariables, join, ParameterFloat, ParameterString } from '../pipeline';
+import { ByocImage } from '../stages/byoc-image';
+import { ByocTraining, type TrainingHyperparameters } from '../stages/byoc-training';
+import { Dataset } from '../stages/dataset';
+import { Evaluation } from '../stages/evaluation';
+import { QualityGate } from '../stages/quality-gate';
+import { Registration } from '../stages/registration';
+import { SageMakerPipeline } from '../stages/sagemaker-pipeline';
+import { Split } from '../stages/split';
+
+export interface TrainingStackProps extends StackProps {
+  /** Name of the pipeline and of the model package group. @default scanline-training */
+  readonly pipelineName?: string;
+  /** @default the trainer's */
+  readonly hyperparameters?: TrainingHyperparameters;
+  /** What must stay together in the split: pattern:REGEX of the file name, folder, or csv:FILE:COLUMN. @default each image for itself */
+  readonly groupBy?: string;
+  /** Shares of train, validation and test. @default [0.7, 0.15, 0.15] */
+  readonly fractions?: readonly [number, number, number];
+  /** The least accuracy on the held-out images that is registered; may be chosen at each start. @default 0.9 */
+  readonly leastAccuracy?: number;
+  /** May be chosen at each start. @default ml.g5.xlarge */
+  readonly trainingInstanceType?: string;
+  /** An existing role that SageMaker runs the jobs with. @default one is made */
+  readonly role?: IRole;
+  /** An existing bucket for data and models. @default one is made */
+  readonly bucket?: IBucket;
+}
+
+export class TrainingStack extends Stack {
+  readonly dataset: Dataset;
+  readonly pipeline: SageMakerPipeline;
+
+  constructor(scope: Construct, id: string, props: TrainingStackProps = {}) {
+    super(scope, id, props);
+    const { pipelineName = 'scanline-training' } = props;
+    this.dataset = new Dataset(this, 'Dataset', { ...(props.bucket && { bucket: props.bucket }) });
+    const image = ByocImage.scanline(this, 'Image');
+    const role = props.role ?? this.makeRole(image);
+
+    const inputData = new ParameterString('InputData', { defaultValue: this.dataset.uri });
+    const instanceType = new ParameterString('TrainingInstanceType', {
+      defaultValue: props.trainingInstanceType ?? 'ml.g5.xlarge',
+    });
+    const leastAccuracy = new ParameterFloat('LeastAccuracy', { defaultValue: props.leastAccuracy ?? 0.9 });
+    const approval = new ParameterString('ApprovalStatus', {
+      defaultValue: 'PendingManualApproval',
+      enumValues: ['Approved', 'PendingManualApproval', 'Rejected'],
+    });
+    const execution = join('/', this.dataset.uriOf('pipelines'), ExecutionVariables.pipelineExecutionId);
+
+    const split = new Split(this, 'Split', {
+      data: inputData,
+      output: join('/', execution, 'split'),
+      image,
+      role,
+      ...(props.groupBy !== undefined && { groupBy: props.groupBy }),
+      ...(props.fractions && { fractions: props.fractions }),
+    });
+    const training = new ByocTraining(this, 'Train', {
+      channels: { train: split.train, validation: split.validation },
+      output: join('/', execution, 'training'),
+      image,
+      role,
+      instanceType,
+      ...(props.hyperparameters && { hyperparameters: props.hyperparameters }),
+    });
+    const evaluation = new Evaluation(this, 'Evaluate', {
+      training,
+      test: split.test,
+      output: join('/', execution, 'evaluation'),
+      role,
+    });
+    const registration = new Registration(this, 'Register', {
+      training,
+      evaluation,
+      role,
+      groupName: pipelineName,
+      approvalStatus: approval,
+    });
+    const gate = new QualityGate(this, 'Gate', {
+      metric: evaluation.accuracy,
+      metricName: 'accuracy',
+      atLeast: leastAccuracy,
+      ifSteps: [registration.step, registration.modelStep],
+    });
+    this.pipeline = new SageMakerPipeline(this, 'Pipeline', {
+      pipelineName,
+      role,
+      parameters: [inputData, instanceType, leastAccuracy, approval],
+      steps: [split.step, training.step, evaluation.step, gate.step],
+      images: [image],
+    });
+  }
+
+  /** A role for the jobs and the pipeline. */
+  private makeRole(image: ByocImage): Role {
+    const role = new Role(this, 'Role', {
+      assumedBy: new ServicePrincipal('sagemaker.amazonaws.com'),
+      managedPolicies: [ManagedPolicy.fromAwsManagedPolicyName('AmazonSageMakerFullAccess')],
+    });
+    this.dataset.grantReadWrite(role);
+    image.grantPull(role);
+    return role;
+  }
+}

@@ -1,0 +1,71 @@
+// The container image of a stage: Scanline's own, one from a folder, from an ECR repository, or by its URI.
+import { dirname } from 'node:path';
+import { IgnoreMode } from 'aws-cdk-lib';
+import type { IRepository } from 'aws-cdk-lib/aws-ecr';
+import { DockerImageAsset, Platform } from 'aws-cdk-lib/aws-ecr-assets';
+import type { IGrantable } from 'aws-cdk-lib/aws-iam';
+import { Construct } from 'constructs';
+
+/** The folder of this package, in a checkout as under node_modules. */
+const packageRoot = dirname(require.resolve('scanline-sagemaker/package.json'));
+
+/** What of the package goes into its image; all else would only change the image's hash. */
+const IMAGE_CONTENTS = [
+  'dist/bin',
+  'dist/training',
+  'dist/containers',
+  'training/native',
+  'containers/byoc',
+  'package.json',
+  'package-lock.json',
+  '.npmrc',
+];
+
+/** An image that jobs run, with what else is known of it. */
+export class ByocImage extends Construct {
+  private constructor(
+    scope: Construct,
+    id: string,
+    readonly uri: string,
+    /**
+     * The folder whose bin/ has the image's commands (train, serve, ...), by which a job runs on a machine without containers:
+     * `scanline-sagemaker/...` is inside this package, all else is relative to the CDK app.
+     */
+    readonly localCommands: string | undefined,
+    private readonly repository: IRepository | undefined,
+  ) {
+    super(scope, id);
+  }
+
+  /** Scanline's own image: the trainer, the server, and the commands of the other stages. */
+  static scanline(scope: Construct, id: string): ByocImage {
+    const asset = new DockerImageAsset(scope, `${id}Asset`, {
+      directory: packageRoot,
+      file: 'containers/byoc/Dockerfile',
+      platform: Platform.LINUX_AMD64,
+      ignoreMode: IgnoreMode.DOCKER,
+      exclude: ['**', ...IMAGE_CONTENTS.flatMap((path) => [`!${path}`])],
+    });
+    return new ByocImage(scope, id, asset.imageUri, 'scanline-sagemaker/containers/byoc', asset.repository);
+  }
+
+  /** An image built from a folder with a Dockerfile. */
+  static fromFolder(scope: Construct, id: string, folder: string): ByocImage {
+    const asset = new DockerImageAsset(scope, `${id}Asset`, { directory: folder, platform: Platform.LINUX_AMD64 });
+    return new ByocImage(scope, id, asset.imageUri, folder, asset.repository);
+  }
+
+  /** @param tag @default latest */
+  static fromEcr(scope: Construct, id: string, repository: IRepository, tag = 'latest'): ByocImage {
+    return new ByocImage(scope, id, repository.repositoryUriForTag(tag), undefined, repository);
+  }
+
+  static fromUri(scope: Construct, id: string, uri: string): ByocImage {
+    return new ByocImage(scope, id, uri, undefined, undefined);
+  }
+
+  /** Allows pulling it, where its repository is known. */
+  grantPull(grantee: IGrantable): void {
+    this.repository?.grantPull(grantee);
+  }
+}

@@ -1,0 +1,64 @@
+// The evaluation stage: a trained model on images that it has never seen; the result is a property file.
+import type { IRole } from 'aws-cdk-lib/aws-iam';
+import { Construct } from 'constructs';
+import { type Expression, join, jsonGet, ProcessingStep, type PropertyFile, type Text } from '../pipeline';
+import type { ByocTraining } from './byoc-training';
+import { processingOutput, s3Input } from './processing';
+
+export interface EvaluationProps {
+  readonly training: ByocTraining;
+  /** S3 URI of class folders of held-out images. */
+  readonly test: Text;
+  /** S3 URI below which evaluation.json is written. */
+  readonly output: Text;
+  readonly role: IRole;
+  /** @default ml.m5.xlarge */
+  readonly instanceType?: Text;
+  /** Gigabytes. @default 30 */
+  readonly volumeSize?: number;
+}
+
+const FOLDERS = {
+  model: '/opt/ml/processing/input/model',
+  data: '/opt/ml/processing/input/test',
+  output: '/opt/ml/processing/output/evaluation',
+};
+
+const REPORT: PropertyFile = { name: 'Evaluation', outputName: 'evaluation', path: 'evaluation.json' };
+
+export class Evaluation extends Construct {
+  readonly step: ProcessingStep;
+  /** Share of the held-out images that are classified right. */
+  readonly accuracy: Expression<number>;
+  /** S3 URI of evaluation.json. */
+  readonly report: Expression<string>;
+
+  constructor(scope: Construct, id: string, props: EvaluationProps) {
+    super(scope, id);
+    this.step = new ProcessingStep(id, {
+      arguments: {
+        ProcessingResources: {
+          ClusterConfig: {
+            InstanceType: (props.instanceType ?? 'ml.m5.xlarge') as 'ml.m5.xlarge',
+            InstanceCount: 1,
+            VolumeSizeInGB: props.volumeSize ?? 30,
+          },
+        },
+        AppSpecification: {
+          ImageUri: props.training.image.uri,
+          ContainerEntrypoint: ['evaluate'],
+          ContainerArguments: Object.entries(FOLDERS).flatMap(([name, folder]) => [`--${name}`, folder]),
+        },
+        RoleArn: props.role.roleArn,
+        ProcessingInputs: [
+          s3Input('model', props.training.model, FOLDERS.model),
+          s3Input('test', props.test, FOLDERS.data),
+        ],
+        ProcessingOutputConfig: { Outputs: [processingOutput('evaluation', props.output, FOLDERS.output)] },
+      },
+      propertyFiles: [REPORT],
+    });
+    this.accuracy = jsonGet(this.step, REPORT, 'multiclass_classification_metrics.accuracy.value');
+    this.report = join('/', this.step.output('evaluation'), REPORT.path);
+  }
+}

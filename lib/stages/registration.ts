@@ -1,0 +1,57 @@
+// The registry stage: the trained model, with its evaluation, as a version in a model package group, and as a model to deploy.
+import type { TransformInstanceType } from '@aws-sdk/client-sagemaker';
+import type { IRole } from 'aws-cdk-lib/aws-iam';
+import { CfnModelPackageGroup } from 'aws-cdk-lib/aws-sagemaker';
+import { Construct } from 'constructs';
+import { ModelStep, RegisterModelStep, type Text } from '../pipeline';
+import type { ByocTraining } from './byoc-training';
+import type { Evaluation } from './evaluation';
+
+export interface RegistrationProps {
+  readonly training: ByocTraining;
+  readonly evaluation: Evaluation;
+  readonly role: IRole;
+  /** Name of the model package group, made here. */
+  readonly groupName: string;
+  readonly description?: string;
+  /** Approved, PendingManualApproval or Rejected. @default PendingManualApproval */
+  readonly approvalStatus?: Text;
+  /** Instance types that the model may be deployed on. @default ml.g5.xlarge, ml.m5.xlarge */
+  readonly instanceTypes?: readonly string[];
+}
+
+const IMAGE_TYPES = ['image/png', 'image/jpeg', 'application/json'];
+
+export class Registration extends Construct {
+  readonly step: RegisterModelStep;
+  /** Makes the model that an endpoint serves. */
+  readonly modelStep: ModelStep;
+  readonly group: CfnModelPackageGroup;
+
+  constructor(scope: Construct, id: string, props: RegistrationProps) {
+    super(scope, id);
+    const { training, evaluation, instanceTypes = ['ml.g5.xlarge', 'ml.m5.xlarge'] } = props;
+    this.group = new CfnModelPackageGroup(this, 'Group', {
+      modelPackageGroupName: props.groupName,
+      ...(props.description !== undefined && { modelPackageGroupDescription: props.description }),
+    });
+    const container = { Image: training.image.uri, ModelDataUrl: training.model };
+    this.step = new RegisterModelStep(id, {
+      arguments: {
+        ModelPackageGroupName: props.groupName,
+        ModelApprovalStatus: (props.approvalStatus ?? 'PendingManualApproval') as 'PendingManualApproval',
+        InferenceSpecification: {
+          Containers: [container],
+          SupportedContentTypes: IMAGE_TYPES,
+          SupportedResponseMIMETypes: ['application/json'],
+          SupportedRealtimeInferenceInstanceTypes: instanceTypes as 'ml.g5.xlarge'[],
+          SupportedTransformInstanceTypes: instanceTypes as TransformInstanceType[],
+        },
+        ModelMetrics: { ModelQuality: { Statistics: { ContentType: 'application/json', S3Uri: evaluation.report } } },
+      },
+    });
+    this.modelStep = new ModelStep(`${id}Model`, {
+      arguments: { PrimaryContainer: container, ExecutionRoleArn: props.role.roleArn },
+    });
+  }
+}

@@ -1,0 +1,44 @@
+// The pipeline itself as a resource: AWS::SageMaker::Pipeline with the checked definition.
+import { Stack } from 'aws-cdk-lib';
+import type { IRole } from 'aws-cdk-lib/aws-iam';
+import { CfnPipeline } from 'aws-cdk-lib/aws-sagemaker';
+import { Construct } from 'constructs';
+import { type Parameter, Pipeline, type Step } from '../pipeline';
+import type { ByocImage } from './byoc-image';
+
+export interface SageMakerPipelineProps {
+  readonly pipelineName: string;
+  readonly role: IRole;
+  readonly steps: readonly Step[];
+  /** @default none */
+  readonly parameters?: readonly Parameter[];
+  /** @default none */
+  readonly description?: string;
+  /** Images whose commands can also run without a container, on a machine of one's own. @default none */
+  readonly images?: readonly ByocImage[];
+}
+
+/** Where the template says by which commands the jobs of an image run locally. */
+export const LOCAL_IMAGES_METADATA = 'scanline:images';
+
+export class SageMakerPipeline extends Construct {
+  readonly resource: CfnPipeline;
+  readonly pipeline: Pipeline;
+
+  /** @throws PipelineError naming all that is wrong with the pipeline */
+  constructor(scope: Construct, id: string, props: SageMakerPipelineProps) {
+    super(scope, id);
+    const { pipelineName, role, steps, parameters = [], description, images = [] } = props;
+    this.pipeline = new Pipeline(pipelineName, { parameters, steps });
+    this.resource = new CfnPipeline(this, 'Resource', {
+      pipelineName,
+      roleArn: role.roleArn,
+      pipelineDefinition: { PipelineDefinitionBody: Stack.of(this).toJsonString(this.pipeline.definition()) },
+      ...(description !== undefined && { pipelineDescription: description }),
+    });
+    const local = images.flatMap(({ uri, localCommands }) =>
+      localCommands ? [{ Image: uri, Commands: localCommands }] : [],
+    );
+    if (local.length > 0) this.resource.addMetadata(LOCAL_IMAGES_METADATA, local);
+  }
+}

@@ -1,0 +1,76 @@
+// The split stage: class folders of images into train, validation and test, without tearing groups apart.
+import type { IRole } from 'aws-cdk-lib/aws-iam';
+import { Construct } from 'constructs';
+import { type Expression, ProcessingStep, type Text } from '../pipeline';
+import type { ByocImage } from './byoc-image';
+import { processingOutput, s3Input } from './processing';
+
+export interface SplitProps {
+  /** S3 URI of class folders of images. */
+  readonly data: Text;
+  /** S3 URI below which the parts are written. */
+  readonly output: Text;
+  readonly image: ByocImage;
+  readonly role: IRole;
+  /** Shares of train, validation and test. @default [0.7, 0.15, 0.15] */
+  readonly fractions?: readonly [number, number, number];
+  /** What must stay together: pattern:REGEX of the file name, folder, or csv:FILE:COLUMN. @default each image for itself */
+  readonly groupBy?: string;
+  /** How classes are spread. @default stratified */
+  readonly strategy?: 'stratified' | 'random';
+  /** Of the random order. @default 0 */
+  readonly seed?: number;
+  /** @default ml.m5.xlarge */
+  readonly instanceType?: Text;
+  /** Gigabytes. @default 30 */
+  readonly volumeSize?: number;
+}
+
+/** Where the container finds its input and leaves its output. */
+const FOLDERS = {
+  data: '/opt/ml/processing/input/data',
+  train: '/opt/ml/processing/output/train',
+  validation: '/opt/ml/processing/output/validation',
+  test: '/opt/ml/processing/output/test',
+};
+
+export class Split extends Construct {
+  readonly step: ProcessingStep;
+  /** S3 URIs of the parts. */
+  readonly train: Expression<string>;
+  readonly validation: Expression<string>;
+  readonly test: Expression<string>;
+
+  constructor(scope: Construct, id: string, props: SplitProps) {
+    super(scope, id);
+    const { fractions = [0.7, 0.15, 0.15], strategy = 'stratified', seed = 0, groupBy } = props;
+    const options = { ...FOLDERS, fractions: fractions.join(), strategy, seed: String(seed), 'group-by': groupBy };
+    const { data, ...parts } = FOLDERS;
+    this.step = new ProcessingStep(id, {
+      arguments: {
+        ProcessingResources: {
+          ClusterConfig: {
+            InstanceType: (props.instanceType ?? 'ml.m5.xlarge') as 'ml.m5.xlarge',
+            InstanceCount: 1,
+            VolumeSizeInGB: props.volumeSize ?? 30,
+          },
+        },
+        AppSpecification: {
+          ImageUri: props.image.uri,
+          ContainerEntrypoint: ['split'],
+          ContainerArguments: Object.entries(options).flatMap(([name, value]) => {
+            return value === undefined ? [] : [`--${name === 'data' ? 'input' : name}`, value];
+          }),
+        },
+        RoleArn: props.role.roleArn,
+        ProcessingInputs: [s3Input('data', props.data, data)],
+        ProcessingOutputConfig: {
+          Outputs: Object.entries(parts).map(([name, folder]) => processingOutput(name, props.output, folder)),
+        },
+      },
+    });
+    this.train = this.step.output('train');
+    this.validation = this.step.output('validation');
+    this.test = this.step.output('test');
+  }
+}
