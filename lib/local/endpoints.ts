@@ -1,0 +1,211 @@
+// Endpoints: a model server for each instance, started, waited for until it is healthy, and asked in turn.
+import { mkdirSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import type {
+  CreateEndpointConfigInput,
+  CreateEndpointInput,
+  DescribeEndpointConfigOutput,
+  DescribeEndpointOutput,
+} from '@aws-sdk/client-sagemaker';
+import { extract } from 'tar';
+import { notFound, ServiceError } from './errors';
+import type { Executor, RunningContainer } from './executor';
+import { arn } from './names';
+import type { Registry } from './registry';
+import type { FolderS3 } from './s3';
+import { Collection } from './store';
+
+/** Milliseconds in which a container must answer /ping: SageMaker's deadlines for one ping and for the first healthy one. */
+const PING_DEADLINE = 2_000;
+const HEALTHY_DEADLINE = 4 * 60_000;
+
+/** Milliseconds in which /invocations must answer. */
+const INVOCATION_DEADLINE = 60_000;
+
+/** Seconds between SIGTERM and SIGKILL for a server. */
+const GRACE = 30;
+
+interface Server {
+  readonly variant: string;
+  readonly url: string;
+  readonly container: RunningContainer;
+}
+
+export interface InvocationResult {
+  readonly status: number;
+  readonly contentType: string;
+  readonly variant: string;
+  readonly body: Buffer;
+}
+
+/** A port on this machine that nobody listens on. */
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+export class Endpoints {
+  readonly configs: Collection<DescribeEndpointConfigOutput>;
+  readonly endpoints: Collection<DescribeEndpointOutput>;
+  private readonly servers = new Map<string, Server[]>();
+  private turn = 0;
+
+  constructor(
+    private readonly root: string,
+    private readonly s3: FolderS3,
+    private readonly executor: Executor,
+    private readonly registry: Registry,
+  ) {
+    this.configs = new Collection(join(root, 'endpoint-configs'));
+    this.endpoints = new Collection(join(root, 'endpoints'));
+    // servers end with the control plane that started them
+    for (const { EndpointName } of this.endpoints.list()) this.endpoints.delete(EndpointName as string);
+  }
+
+  createConfig(request: CreateEndpointConfigInput): string {
+    const name = request.EndpointConfigName;
+    if (name === undefined) throw new ServiceError('ValidationException', 'an endpoint configuration needs a name');
+    if (this.configs.get(name))
+      throw new ServiceError('ResourceInUse', `there is an endpoint configuration ${name} already`);
+    for (const { ModelName } of request.ProductionVariants ?? []) this.registry.describeModel(ModelName ?? '');
+    const configArn = arn('endpoint-config', name);
+    this.configs.put(name, {
+      ...request,
+      EndpointConfigName: name,
+      EndpointConfigArn: configArn,
+      CreationTime: new Date(),
+    } as DescribeEndpointConfigOutput);
+    return configArn;
+  }
+
+  describeConfig(name: string): DescribeEndpointConfigOutput {
+    const config = this.configs.get(name);
+    if (config === undefined) throw notFound('endpoint configuration', name);
+    return config;
+  }
+
+  describe(name: string): DescribeEndpointOutput {
+    const endpoint = this.endpoints.get(name);
+    if (endpoint === undefined) throw notFound('endpoint', name);
+    return endpoint;
+  }
+
+  /** Begins to start the servers; the endpoint is InService, or Failed, later. */
+  create({ EndpointName: name, EndpointConfigName }: CreateEndpointInput): string {
+    if (name === undefined) throw new ServiceError('ValidationException', 'an endpoint needs a name');
+    if (this.endpoints.get(name)) throw new ServiceError('ResourceInUse', `there is an endpoint ${name} already`);
+    const config = this.describeConfig(EndpointConfigName ?? '');
+    const now = new Date();
+    const endpointArn = arn('endpoint', name);
+    this.endpoints.put(name, {
+      EndpointName: name,
+      EndpointArn: endpointArn,
+      EndpointConfigName,
+      EndpointStatus: 'Creating',
+      CreationTime: now,
+      LastModifiedTime: now,
+    });
+    void this.start(name, config);
+    return endpointArn;
+  }
+
+  private async start(name: string, config: DescribeEndpointConfigOutput): Promise<void> {
+    const change = (result: Partial<DescribeEndpointOutput>) => {
+      if (this.endpoints.get(name))
+        this.endpoints.put(name, { ...this.describe(name), ...result, LastModifiedTime: new Date() });
+    };
+    const servers: Server[] = [];
+    this.servers.set(name, servers);
+    try {
+      for (const { VariantName, ModelName, InitialInstanceCount = 1 } of config.ProductionVariants ?? []) {
+        for (let instance = 0; instance < InitialInstanceCount; instance++) {
+          servers.push(await this.startServer(name, VariantName as string, ModelName as string, instance));
+        }
+      }
+      await Promise.all(servers.map((server) => this.untilHealthy(server)));
+      change({ EndpointStatus: 'InService' });
+    } catch (error) {
+      change({ EndpointStatus: 'Failed', FailureReason: (error as Error).message });
+    }
+  }
+
+  private log(name: string, variant: string, instance: number): string {
+    return join(this.root, 'servers', name, `${variant}-${instance}.log`);
+  }
+
+  private async startServer(endpoint: string, variant: string, modelName: string, instance: number): Promise<Server> {
+    const { image, modelData, environment } = this.registry.containerOf(modelName);
+    const base = join(this.root, 'servers', endpoint, `${variant}-${instance}`, 'opt', 'ml');
+    rmSync(base, { recursive: true, force: true });
+    mkdirSync(join(base, 'model'), { recursive: true });
+    await extract({ file: this.s3.path(modelData), cwd: join(base, 'model') });
+    const port = await freePort();
+    const local = { SAGEMAKER_BIND_TO_PORT: String(port), SCANLINE_BIND_HOST: '127.0.0.1' };
+    const log = this.log(endpoint, variant, instance);
+    const container = this.executor.run({
+      image,
+      command: ['serve'],
+      environment: { ...environment, ...local },
+      base,
+      log,
+    });
+    return { variant, url: `http://127.0.0.1:${port}`, container };
+  }
+
+  private async untilHealthy({ url, container }: Server): Promise<void> {
+    const deadline = Date.now() + HEALTHY_DEADLINE;
+    let status: number | undefined;
+    void container.exited.then((code) => {
+      status = code;
+    });
+    while (Date.now() < deadline && status === undefined) {
+      const healthy = await fetch(`${url}/ping`, { signal: AbortSignal.timeout(PING_DEADLINE) }).then(
+        (response) => response.ok,
+        () => false,
+      );
+      if (healthy) return;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error(
+      status === undefined
+        ? `the container did not answer /ping with 200 within ${HEALTHY_DEADLINE / 1000} s`
+        : `the container ended with exit status ${status} before it was healthy`,
+    );
+  }
+
+  async invoke(name: string, body: Buffer, headers: Readonly<Record<string, string>>): Promise<InvocationResult> {
+    const { EndpointStatus } = this.describe(name);
+    const servers = this.servers.get(name) ?? [];
+    if (EndpointStatus !== 'InService' || servers.length === 0) {
+      throw new ServiceError('ValidationException', `the endpoint ${name} is ${EndpointStatus}, not InService`);
+    }
+    const { url, variant } = servers[this.turn++ % servers.length] as Server;
+    const response = await fetch(`${url}/invocations`, {
+      method: 'POST',
+      body: new Uint8Array(body),
+      headers,
+      signal: AbortSignal.timeout(INVOCATION_DEADLINE),
+    });
+    return {
+      status: response.status,
+      contentType: response.headers.get('content-type') ?? 'application/octet-stream',
+      variant,
+      body: Buffer.from(await response.arrayBuffer()),
+    };
+  }
+
+  async delete(name: string): Promise<void> {
+    this.describe(name);
+    this.endpoints.delete(name);
+    const servers = this.servers.get(name) ?? [];
+    this.servers.delete(name);
+    await Promise.all(servers.map(({ container }) => container.stop(GRACE)));
+  }
+}

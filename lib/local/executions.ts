@@ -1,0 +1,335 @@
+// Executions of pipelines: steps run as soon as what they depend on has, until all have or one fails.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type {
+  DescribePipelineExecutionResponse,
+  PipelineExecutionStep,
+  StartPipelineExecutionRequest,
+} from '@aws-sdk/client-sagemaker';
+import { dependenciesOf, type StepDefinition } from '../pipeline';
+import { notFound } from './errors';
+import type { Jobs } from './jobs';
+import { nameOf, unique } from './names';
+import { chooseParameters, type Definition, type Pipelines } from './pipelines';
+import type { Registry } from './registry';
+import { follow, holds, resolve, type Values } from './resolve';
+import type { FolderS3 } from './s3';
+import { Collection } from './store';
+
+interface Execution {
+  readonly description: DescribePipelineExecutionResponse;
+  readonly definition: Definition;
+  readonly parameters: Readonly<Record<string, unknown>>;
+  readonly steps: readonly PipelineExecutionStep[];
+  /** What Describe said of the job of each step that has run. */
+  readonly properties: Readonly<Record<string, unknown>>;
+}
+
+/** How a step went. */
+interface Outcome {
+  readonly metadata: PipelineExecutionStep['Metadata'];
+  readonly properties?: unknown;
+  readonly failure?: string;
+  /** Steps that now may run. */
+  readonly branch?: readonly StepDefinition[];
+}
+
+export class Executions {
+  readonly executions: Collection<Execution>;
+  private readonly inProgress = new Set<Promise<void>>();
+  private readonly stopping = new Set<string>();
+
+  constructor(
+    root: string,
+    private readonly s3: FolderS3,
+    private readonly pipelines: Pipelines,
+    private readonly jobs: Jobs,
+    private readonly registry: Registry,
+  ) {
+    this.executions = new Collection(join(root, 'pipeline-executions'));
+  }
+
+  /** Begins an execution. */
+  start({
+    PipelineName = '',
+    PipelineParameters = [],
+    PipelineExecutionDisplayName,
+  }: StartPipelineExecutionRequest): string {
+    const pipeline = this.pipelines.describe(PipelineName);
+    const definition = JSON.parse(pipeline.PipelineDefinition as string) as Definition;
+    const given = Object.fromEntries(PipelineParameters.map(({ Name, Value }) => [Name, Value]));
+    const parameters = chooseParameters(definition, given);
+    const id = unique(12);
+    const executionArn = `${pipeline.PipelineArn}/execution/${id}`;
+    const now = new Date();
+    this.executions.put(executionArn, {
+      description: {
+        PipelineArn: pipeline.PipelineArn,
+        PipelineExecutionArn: executionArn,
+        PipelineExecutionDisplayName: PipelineExecutionDisplayName ?? `execution-${now.getTime()}`,
+        PipelineExecutionStatus: 'Executing',
+        CreationTime: now,
+        LastModifiedTime: now,
+      },
+      definition,
+      parameters,
+      steps: [],
+      properties: {},
+    });
+    this.run(executionArn);
+    return executionArn;
+  }
+
+  /** Goes on with the executions that a control plane before this one left unfinished. */
+  resume(): void {
+    for (const { description } of this.executions.list()) {
+      if (description.PipelineExecutionStatus === 'Executing') this.run(description.PipelineExecutionArn as string);
+    }
+  }
+
+  describe(executionArn: string): DescribePipelineExecutionResponse {
+    return this.execution(executionArn).description;
+  }
+
+  /** The steps that have begun, newest first. */
+  listSteps(executionArn: string): PipelineExecutionStep[] {
+    return [...this.execution(executionArn).steps].reverse();
+  }
+
+  /** Starts no more steps, and ends the jobs of those that run. */
+  async stop(executionArn: string): Promise<string> {
+    const { steps } = this.execution(executionArn);
+    this.stopping.add(executionArn);
+    this.setStatus(executionArn, 'Stopping');
+    const running = steps.filter(({ StepStatus }) => StepStatus === 'Executing');
+    await Promise.all(
+      running.map(({ Metadata }) =>
+        this.jobs.stop(nameOf(Metadata?.TrainingJob?.Arn ?? Metadata?.ProcessingJob?.Arn ?? '')),
+      ),
+    );
+    return executionArn;
+  }
+
+  /** Waits until no execution runs any more. */
+  async settled(): Promise<void> {
+    await Promise.all(this.inProgress);
+  }
+
+  private execution(executionArn: string): Execution {
+    const execution = this.executions.get(executionArn);
+    if (execution === undefined) throw notFound('pipeline execution', executionArn);
+    return execution;
+  }
+
+  private change(executionArn: string, change: (execution: Execution) => Partial<Execution>): void {
+    const execution = this.execution(executionArn);
+    this.executions.put(executionArn, { ...execution, ...change(execution) });
+  }
+
+  private setStatus(
+    executionArn: string,
+    status: DescribePipelineExecutionResponse['PipelineExecutionStatus'],
+    failure?: string,
+  ): void {
+    this.change(executionArn, ({ description }) => ({
+      description: {
+        ...description,
+        PipelineExecutionStatus: status,
+        LastModifiedTime: new Date(),
+        ...(failure !== undefined && { FailureReason: failure }),
+      },
+    }));
+  }
+
+  private run(executionArn: string): void {
+    const done = this.runSteps(executionArn).catch((error: Error) =>
+      this.setStatus(executionArn, 'Failed', error.message),
+    );
+    this.inProgress.add(done);
+    void done.finally(() => this.inProgress.delete(done));
+  }
+
+  private async runSteps(executionArn: string): Promise<void> {
+    const { definition, steps: before } = this.execution(executionArn);
+    const succeeded = new Set(
+      before.filter(({ StepStatus }) => StepStatus === 'Succeeded').map(({ StepName }) => StepName as string),
+    );
+    // steps that were interrupted are run again from their beginning
+    this.change(executionArn, ({ steps }) => ({
+      steps: steps.filter(({ StepName }) => succeeded.has(StepName as string)),
+    }));
+    const waiting = new Map(definition.Steps.map((step) => [step.Name, step]));
+    const running = new Map<string, Promise<void>>();
+    const failures: string[] = [];
+
+    const finish = (step: StepDefinition, outcome: Outcome) => {
+      if (outcome.failure !== undefined) failures.push(`step ${step.Name} failed: ${outcome.failure}`);
+      else succeeded.add(step.Name);
+      for (const next of outcome.branch ?? []) waiting.set(next.Name, next);
+    };
+    const launch = (step: StepDefinition) => {
+      waiting.delete(step.Name);
+      if (succeeded.has(step.Name)) {
+        // done before this control plane started; only a condition has something to say again
+        if (step.Type === 'Condition') finish(step, this.decide(executionArn, step));
+        return;
+      }
+      const done = this.runStep(executionArn, step).then((outcome) => finish(step, outcome));
+      running.set(
+        step.Name,
+        done.finally(() => running.delete(step.Name)),
+      );
+    };
+
+    for (;;) {
+      const stopped = failures.length > 0 || this.stopping.has(executionArn);
+      const ready = [...waiting.values()].filter((step) => dependenciesOf(step).every((name) => succeeded.has(name)));
+      if (!stopped) ready.forEach(launch);
+      if (running.size === 0 && (stopped || ready.length === 0)) break;
+      if (running.size > 0) await Promise.race(running.values());
+    }
+    if (this.stopping.has(executionArn)) this.setStatus(executionArn, 'Stopped');
+    else if (failures.length > 0) this.setStatus(executionArn, 'Failed', failures.join('; '));
+    else this.setStatus(executionArn, 'Succeeded');
+  }
+
+  private putStep(executionArn: string, step: PipelineExecutionStep): void {
+    this.change(executionArn, ({ steps }) => {
+      const others = steps.filter(({ StepName }) => StepName !== step.StepName);
+      return { steps: [...others, step] };
+    });
+  }
+
+  private async runStep(executionArn: string, step: StepDefinition): Promise<Outcome> {
+    const record: PipelineExecutionStep = {
+      StepName: step.Name,
+      StartTime: new Date(),
+      StepStatus: 'Executing',
+      AttemptCount: 1,
+    };
+    this.putStep(executionArn, record);
+    let outcome: Outcome;
+    try {
+      outcome = await this.execute(executionArn, step, (metadata) =>
+        this.putStep(executionArn, { ...record, Metadata: metadata }),
+      );
+    } catch (error) {
+      outcome = { metadata: {}, failure: (error as Error).message };
+    }
+    this.putStep(executionArn, {
+      ...record,
+      EndTime: new Date(),
+      StepStatus: outcome.failure === undefined ? 'Succeeded' : 'Failed',
+      ...(outcome.failure !== undefined && { FailureReason: outcome.failure }),
+      Metadata: outcome.metadata,
+    });
+    if (outcome.properties !== undefined) {
+      this.change(executionArn, ({ properties }) => ({
+        properties: { ...properties, [step.Name]: outcome.properties },
+      }));
+    }
+    return outcome;
+  }
+
+  private values(executionArn: string): Values {
+    const { description, parameters, properties, definition } = this.execution(executionArn);
+    const propertiesOf = (step: string) => {
+      if (properties[step] === undefined) throw new Error(`step ${step} has not run`);
+      return properties[step];
+    };
+    return {
+      parameters,
+      execution: {
+        PipelineName: nameOf(description.PipelineArn as string),
+        PipelineArn: description.PipelineArn,
+        PipelineExecutionArn: executionArn,
+        PipelineExecutionId: executionArn.slice(executionArn.lastIndexOf('/') + 1),
+        StartDateTime: description.CreationTime?.toISOString(),
+        CurrentDateTime: new Date().toISOString(),
+      },
+      properties: propertiesOf,
+      propertyFile: (step, file) => {
+        const entry = definition.Steps.find(({ Name }) => Name === step)?.PropertyFiles?.find(
+          ({ PropertyFileName }) => PropertyFileName === file,
+        );
+        if (entry === undefined) throw new Error(`step ${step} has no property file ${file}`);
+        const uri = follow(
+          propertiesOf(step),
+          `.ProcessingOutputConfig.Outputs['${entry.OutputName}'].S3Output.S3Uri`,
+        ) as string;
+        return JSON.parse(readFileSync(this.s3.path(`${uri}/${entry.FilePath}`), 'utf8'));
+      },
+    };
+  }
+
+  /** Which branch of a condition is taken. */
+  private decide(executionArn: string, step: StepDefinition): Outcome {
+    const values = this.values(executionArn);
+    const {
+      Conditions,
+      IfSteps = [],
+      ElseSteps = [],
+    } = step.Arguments as {
+      Conditions: unknown[];
+      IfSteps?: StepDefinition[];
+      ElseSteps?: StepDefinition[];
+    };
+    const outcome = Conditions.every((condition) => holds(resolve(condition, values) as Record<string, unknown>));
+    return { metadata: { Condition: { Outcome: outcome ? 'True' : 'False' } }, branch: outcome ? IfSteps : ElseSteps };
+  }
+
+  private async execute(
+    executionArn: string,
+    step: StepDefinition,
+    begun: (metadata: PipelineExecutionStep['Metadata']) => void,
+  ): Promise<Outcome> {
+    if (step.Type === 'Condition') return this.decide(executionArn, step);
+    const request = resolve(step.Arguments, this.values(executionArn)) as Record<string, unknown>;
+    const id = executionArn.slice(executionArn.lastIndexOf('/') + 1);
+    // SageMaker names the jobs of a pipeline so, in at most 63 characters
+    const name = `pipelines-${id}-${step.Name.slice(0, 28)}-${unique(8)}`;
+    switch (step.Type) {
+      case 'Processing': {
+        const job = this.jobs.createProcessing({ ...request, ProcessingJobName: name } as never);
+        const metadata = { ProcessingJob: { Arn: job.arn } };
+        begun(metadata);
+        await job.finished;
+        const properties = this.jobs.describeProcessing(name);
+        return {
+          metadata,
+          properties,
+          ...(properties.ProcessingJobStatus !== 'Completed' && { failure: properties.FailureReason }),
+        };
+      }
+      case 'Training': {
+        const job = this.jobs.createTraining({ ...request, TrainingJobName: name } as never);
+        const metadata = { TrainingJob: { Arn: job.arn } };
+        begun(metadata);
+        await job.finished;
+        const properties = this.jobs.describeTraining(name);
+        return {
+          metadata,
+          properties,
+          ...(properties.TrainingJobStatus !== 'Completed' && { failure: properties.FailureReason }),
+        };
+      }
+      case 'RegisterModel': {
+        const packageArn = this.registry.createPackage(request as never);
+        return {
+          metadata: { RegisterModel: { Arn: packageArn } },
+          properties: this.registry.describePackage(packageArn),
+        };
+      }
+      case 'Model': {
+        const modelArn = this.registry.createModel({ ...request, ModelName: name } as never);
+        return { metadata: { Model: { Arn: modelArn } }, properties: this.registry.describeModel(name) };
+      }
+      case 'Fail': {
+        const message = String(request.ErrorMessage);
+        return { metadata: { Fail: { ErrorMessage: message } }, failure: message };
+      }
+      default:
+        throw new Error(`steps of type ${step.Type} do not run locally yet`);
+    }
+  }
+}

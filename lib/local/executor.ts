@@ -1,0 +1,108 @@
+// Runs what SageMaker would run in a container: here as a process of this machine.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { ServiceError } from './errors';
+
+export interface ContainerRequest {
+  readonly image: string;
+  /** The command and its arguments. */
+  readonly command: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  /** The folder that is /opt/ml for the job. */
+  readonly base: string;
+  /** Gets all that the job prints. */
+  readonly log: string;
+}
+
+export interface RunningContainer {
+  /** The exit status; 128 and the signal's number where a signal ended it. */
+  readonly exited: Promise<number>;
+  /** SIGTERM, and SIGKILL where it does not end in time. */
+  stop(graceSeconds: number): Promise<void>;
+}
+
+export interface Executor {
+  run(request: ContainerRequest): RunningContainer;
+  /** Ends all that still runs. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts the command in a process group of its own; beside it waits for the end of descriptor 3, which comes when this process is
+ * gone, however it went, and then ends the group: no job outlives its control plane.
+ */
+const GUARD = '(read _ <&3; kill -TERM -$$) 2>/dev/null & exec "$@" 3<&-';
+
+class ProcessContainer implements RunningContainer {
+  readonly exited: Promise<number>;
+
+  constructor(private readonly child: ChildProcess) {
+    this.exited = new Promise((resolve) => {
+      child.on('error', () => resolve(127));
+      child.on('exit', (code, signal) => {
+        // lets the waiting guard go
+        (child.stdio[3] as NodeJS.WritableStream | null)?.end();
+        resolve(code ?? 128 + (signal === 'SIGKILL' ? 9 : 15));
+      });
+    });
+  }
+
+  async stop(graceSeconds: number): Promise<void> {
+    this.signal('SIGTERM');
+    const timer = setTimeout(() => this.signal('SIGKILL'), graceSeconds * 1000);
+    await this.exited;
+    clearTimeout(timer);
+  }
+
+  private signal(signal: NodeJS.Signals): void {
+    try {
+      if (this.child.pid !== undefined) process.kill(-this.child.pid, signal);
+    } catch {
+      // it is gone
+    }
+  }
+}
+
+/**
+ * Runs jobs as processes, by the commands of their images: a folder whose bin/ has train, serve and so on. What a container sees as
+ * /opt/ml is a folder of the job, named by SAGEMAKER_BASE_DIR.
+ */
+export class ProcessExecutor implements Executor {
+  private readonly running = new Set<RunningContainer>();
+
+  /** @param images folder of the commands by the URI of the image */
+  constructor(private readonly images: ReadonlyMap<string, string>) {}
+
+  run({ image, command, environment, base, log }: ContainerRequest): RunningContainer {
+    const folder = this.images.get(image);
+    const bin = join(folder ?? '', 'bin');
+    if (folder === undefined || !existsSync(join(bin, command[0] as string))) {
+      const known = [...this.images.keys()].join(', ') || 'none';
+      throw new ServiceError(
+        'ValidationException',
+        folder === undefined
+          ? `the image ${image} cannot run as a process; known are: ${known}`
+          : `the image ${image} has no command ${command[0]} in ${bin}`,
+      );
+    }
+    mkdirSync(dirname(log), { recursive: true });
+    mkdirSync(base, { recursive: true });
+    const output = openSync(log, 'a');
+    const child = spawn('/bin/sh', ['-c', GUARD, 'sh', ...command], {
+      cwd: base,
+      detached: true,
+      env: { ...process.env, ...environment, SAGEMAKER_BASE_DIR: base, PATH: `${bin}${delimiter}${process.env.PATH}` },
+      stdio: ['ignore', output, output, 'pipe'],
+    });
+    closeSync(output);
+    const container = new ProcessContainer(child);
+    this.running.add(container);
+    container.exited.then(() => this.running.delete(container));
+    return container;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.running].map((container) => container.stop(5)));
+  }
+}

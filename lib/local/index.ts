@@ -1,0 +1,63 @@
+// A SageMaker control plane for this machine: its API over HTTP, its jobs run for real, its state in a folder.
+import { join } from 'node:path';
+import { Endpoints } from './endpoints';
+import { Executions } from './executions';
+import { type Executor, ProcessExecutor } from './executor';
+import { Jobs } from './jobs';
+import { makeOperations } from './operations';
+import { Pipelines } from './pipelines';
+import { Registry } from './registry';
+import { FolderS3 } from './s3';
+import { makeServer } from './server';
+
+export { resolveTemplate } from './cloudformation';
+export { ProcessExecutor } from './executor';
+export { ACCOUNT, REGION } from './names';
+
+export interface LocalSageMakerOptions {
+  /** Gets all state: resources, S3, jobs. */
+  readonly folder: string;
+  /** For each image, by its URI, the folder whose bin/ has its commands. */
+  readonly images: ReadonlyMap<string, string>;
+  /** @default a free one */
+  readonly port?: number;
+}
+
+export interface LocalSageMaker {
+  /** Address for the `endpoint` of AWS's clients. */
+  readonly url: string;
+  /** S3, by which data comes in and results come out. */
+  readonly s3: FolderS3;
+  /** The file that has what a job printed. */
+  jobLog(name: string): string;
+  /** Ends the server and all that it started. */
+  close(): Promise<void>;
+}
+
+/** Starts a control plane on 127.0.0.1; executions that one before it left unfinished go on. */
+export async function startLocalSageMaker({
+  folder,
+  images,
+  port = 0,
+}: LocalSageMakerOptions): Promise<LocalSageMaker> {
+  const s3 = new FolderS3(join(folder, 's3'));
+  const executor: Executor = new ProcessExecutor(images);
+  const jobs = new Jobs(folder, s3, executor);
+  const registry = new Registry(folder);
+  const endpoints = new Endpoints(folder, s3, executor, registry);
+  const pipelines = new Pipelines(folder);
+  const executions = new Executions(folder, s3, pipelines, jobs, registry);
+  const server = makeServer(makeOperations({ jobs, registry, endpoints, pipelines, executions }), endpoints);
+  const url = await server.listen({ port, host: '127.0.0.1' });
+  executions.resume();
+  return {
+    url,
+    s3,
+    jobLog: (name) => jobs.log(name),
+    close: async () => {
+      await server.close();
+      await executor.close();
+      await executions.settled();
+    },
+  };
+}

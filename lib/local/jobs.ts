@@ -1,0 +1,251 @@
+// Processing and training jobs: their input is put in place, their container run, their output taken away, as SageMaker does it.
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type {
+  CreateProcessingJobRequest,
+  CreateTrainingJobRequest,
+  DescribeProcessingJobResponse,
+  DescribeTrainingJobResponse,
+  MetricData,
+} from '@aws-sdk/client-sagemaker';
+import { create } from 'tar';
+import { notFound, ServiceError } from './errors';
+import type { Executor, RunningContainer } from './executor';
+import { ACCOUNT, arn, REGION } from './names';
+import type { FolderS3 } from './s3';
+import { Collection } from './store';
+
+/** Characters of a failure file that SageMaker shows. */
+const FAILURE_LENGTH = 1024;
+
+/** Seconds between SIGTERM and SIGKILL for a job. */
+const GRACE = 120;
+
+function requireNew(collection: Collection<unknown>, kind: string, name: string | undefined): string {
+  if (name === undefined) throw new ServiceError('ValidationException', `a ${kind} needs a name`);
+  if (collection.get(name) !== undefined) throw new ServiceError('ResourceInUse', `there is a ${kind} ${name} already`);
+  return name;
+}
+
+function requireOneInstance(count: number | undefined): void {
+  if ((count ?? 1) > 1)
+    throw new ServiceError(
+      'ValidationException',
+      `the local control plane runs a job on one instance, not on ${count}`,
+    );
+}
+
+export class Jobs {
+  readonly processing: Collection<DescribeProcessingJobResponse>;
+  readonly training: Collection<DescribeTrainingJobResponse>;
+  private readonly running = new Map<string, RunningContainer>();
+
+  constructor(
+    private readonly root: string,
+    private readonly s3: FolderS3,
+    private readonly executor: Executor,
+  ) {
+    this.processing = new Collection(join(root, 'processing-jobs'));
+    this.training = new Collection(join(root, 'training-jobs'));
+  }
+
+  /** The folder that is /opt/ml for a job. */
+  private base(name: string): string {
+    return join(this.root, 'jobs', name, 'opt', 'ml');
+  }
+
+  /** The file that has what a job printed. */
+  log(name: string): string {
+    return join(this.root, 'jobs', name, 'log.txt');
+  }
+
+  describeProcessing(name: string): DescribeProcessingJobResponse {
+    const job = this.processing.get(name);
+    if (job === undefined) throw notFound('processing job', name);
+    return job;
+  }
+
+  describeTraining(name: string): DescribeTrainingJobResponse {
+    const job = this.training.get(name);
+    if (job === undefined) throw notFound('training job', name);
+    return job;
+  }
+
+  /** Begins a processing job; `finished` settles when it has ended, one way or the other. */
+  createProcessing(request: CreateProcessingJobRequest): { arn: string; finished: Promise<void> } {
+    const name = requireNew(this.processing, 'processing job', request.ProcessingJobName);
+    requireOneInstance(request.ProcessingResources?.ClusterConfig?.InstanceCount);
+    const jobArn = arn('processing-job', name);
+    const now = new Date();
+    this.processing.put(name, {
+      ...(request as unknown as DescribeProcessingJobResponse),
+      ProcessingJobArn: jobArn,
+      ProcessingJobStatus: 'InProgress',
+      CreationTime: now,
+      ProcessingStartTime: now,
+    });
+    return { arn: jobArn, finished: this.runProcessing(name, request) };
+  }
+
+  private async runProcessing(name: string, request: CreateProcessingJobRequest): Promise<void> {
+    const end = (result: Partial<DescribeProcessingJobResponse>) => {
+      this.processing.put(name, { ...this.describeProcessing(name), ...result, ProcessingEndTime: new Date() });
+    };
+    try {
+      const base = this.base(name);
+      const inside = (path: string) => join(base, path.replace(/^\/opt\/ml\/?/, ''));
+      for (const { S3Input: input } of request.ProcessingInputs ?? []) {
+        if (input?.S3Uri && input.LocalPath) this.s3.download(input.S3Uri, inside(input.LocalPath));
+      }
+      const outputs = (request.ProcessingOutputConfig?.Outputs ?? []).flatMap(({ S3Output: output }) =>
+        output?.LocalPath && output.S3Uri ? [output] : [],
+      );
+      for (const { LocalPath } of outputs) mkdirSync(inside(LocalPath as string), { recursive: true });
+      writeJson(join(base, 'config', 'processingjobconfig.json'), request);
+      const { ImageUri, ContainerEntrypoint = [], ContainerArguments = [] } = request.AppSpecification ?? {};
+      const failure = await this.runContainer(
+        name,
+        ImageUri as string,
+        [...ContainerEntrypoint, ...ContainerArguments],
+        request.Environment ?? {},
+      );
+      if (failure !== undefined) return end({ ProcessingJobStatus: 'Failed', FailureReason: failure });
+      for (const { LocalPath, S3Uri } of outputs) this.s3.upload(inside(LocalPath as string), S3Uri as string);
+      end({ ProcessingJobStatus: 'Completed' });
+    } catch (error) {
+      end({ ProcessingJobStatus: 'Failed', FailureReason: `ClientError: ${(error as Error).message}` });
+    }
+  }
+
+  /** Begins a training job; `finished` settles when it has ended, one way or the other. */
+  createTraining(request: CreateTrainingJobRequest): { arn: string; finished: Promise<void> } {
+    const name = requireNew(this.training, 'training job', request.TrainingJobName);
+    requireOneInstance(request.ResourceConfig?.InstanceCount);
+    const jobArn = arn('training-job', name);
+    const now = new Date();
+    this.training.put(name, {
+      ...(request as unknown as DescribeTrainingJobResponse),
+      TrainingJobArn: jobArn,
+      TrainingJobStatus: 'InProgress',
+      SecondaryStatus: 'Training',
+      CreationTime: now,
+      TrainingStartTime: now,
+    });
+    return { arn: jobArn, finished: this.runTraining(name, request) };
+  }
+
+  private async runTraining(name: string, request: CreateTrainingJobRequest): Promise<void> {
+    const end = (result: Partial<DescribeTrainingJobResponse>) => {
+      const { TrainingStartTime } = this.describeTraining(name);
+      const now = new Date();
+      const seconds = Math.round((now.getTime() - (TrainingStartTime?.getTime() ?? 0)) / 1000);
+      this.training.put(name, {
+        ...this.describeTraining(name),
+        ...result,
+        TrainingEndTime: now,
+        TrainingTimeInSeconds: seconds,
+      });
+    };
+    try {
+      const base = this.base(name);
+      for (const { ChannelName, DataSource } of request.InputDataConfig ?? []) {
+        this.s3.download(DataSource?.S3DataSource?.S3Uri as string, join(base, 'input', 'data', ChannelName as string));
+      }
+      const config = join(base, 'input', 'config');
+      writeJson(join(config, 'hyperparameters.json'), request.HyperParameters ?? {});
+      writeJson(
+        join(config, 'inputdataconfig.json'),
+        Object.fromEntries((request.InputDataConfig ?? []).map((channel) => [channel.ChannelName, channel])),
+      );
+      writeJson(join(config, 'resourceconfig.json'), {
+        current_host: 'algo-1',
+        hosts: ['algo-1'],
+        current_instance_type: request.ResourceConfig?.InstanceType,
+        network_interface_name: 'lo',
+      });
+      for (const folder of ['model', 'output/data']) mkdirSync(join(base, folder), { recursive: true });
+      const environment = {
+        TRAINING_JOB_NAME: name,
+        TRAINING_JOB_ARN: arn('training-job', name),
+        ...request.Environment,
+      };
+      const failure = await this.runContainer(
+        name,
+        request.AlgorithmSpecification?.TrainingImage as string,
+        ['train'],
+        environment,
+      );
+      const metrics = { FinalMetricDataList: this.metrics(name) };
+      if (failure !== undefined)
+        return end({ TrainingJobStatus: 'Failed', SecondaryStatus: 'Failed', FailureReason: failure, ...metrics });
+      const output = `${request.OutputDataConfig?.S3OutputPath?.replace(/\/$/, '')}/${name}/output`;
+      const archives = [
+        { folder: join(base, 'model'), file: 'model.tar.gz' },
+        { folder: join(base, 'output', 'data'), file: 'output.tar.gz' },
+      ];
+      for (const { folder, file } of archives) {
+        const archive = join(this.root, 'jobs', name, file);
+        await create({ gzip: true, file: archive, cwd: folder }, readdirSync(folder));
+        this.s3.upload(archive, `${output}/${file}`);
+        rmSync(archive);
+      }
+      end({
+        TrainingJobStatus: 'Completed',
+        SecondaryStatus: 'Completed',
+        ModelArtifacts: { S3ModelArtifacts: `${output}/model.tar.gz` },
+        ...metrics,
+      });
+    } catch (error) {
+      end({
+        TrainingJobStatus: 'Failed',
+        SecondaryStatus: 'Failed',
+        FailureReason: `ClientError: ${(error as Error).message}`,
+      });
+    }
+  }
+
+  /** Runs the container of a job to its end; the reason of its failure, if it failed. */
+  private async runContainer(
+    name: string,
+    image: string,
+    command: string[],
+    environment: Record<string, string>,
+  ): Promise<string | undefined> {
+    const base = this.base(name);
+    const aws = { AWS_REGION: REGION, AWS_DEFAULT_REGION: REGION, AWS_ACCOUNT_ID: ACCOUNT };
+    const container = this.executor.run({
+      image,
+      command,
+      environment: { ...aws, ...environment },
+      base,
+      log: this.log(name),
+    });
+    this.running.set(name, container);
+    const status = await container.exited;
+    this.running.delete(name);
+    if (status === 0) return undefined;
+    const file = join(base, 'output', 'failure');
+    const reason = existsSync(file) ? readFileSync(file, 'utf8').slice(0, FAILURE_LENGTH) : `see ${this.log(name)}`;
+    return `AlgorithmError: ${reason}, exit code: ${status}`;
+  }
+
+  /** The last value of each metric in what a job has printed so far. */
+  metrics(name: string): MetricData[] {
+    const log = existsSync(this.log(name)) ? readFileSync(this.log(name), 'utf8') : '';
+    const definitions = this.training.get(name)?.AlgorithmSpecification?.MetricDefinitions ?? [];
+    return definitions.flatMap(({ Name, Regex }) => {
+      const last = [...log.matchAll(new RegExp(Regex as string, 'gm'))].at(-1)?.[1];
+      return last === undefined ? [] : [{ MetricName: Name, Value: Number(last), Timestamp: new Date() }];
+    });
+  }
+
+  /** Ends a job that runs. */
+  async stop(name: string): Promise<void> {
+    await this.running.get(name)?.stop(GRACE);
+  }
+}
+
+function writeJson(path: string, value: unknown): void {
+  mkdirSync(join(path, '..'), { recursive: true });
+  writeFileSync(path, JSON.stringify(value, null, 2));
+}

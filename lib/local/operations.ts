@@ -1,0 +1,120 @@
+// The operations of SageMaker's API that the local control plane answers, by their names.
+import type {
+  CreateEndpointConfigInput,
+  CreateEndpointInput,
+  CreateModelInput,
+  CreateModelPackageGroupInput,
+  CreateModelPackageInput,
+  CreatePipelineRequest,
+  CreateProcessingJobRequest,
+  CreateTrainingJobRequest,
+  DescribeModelPackageOutput,
+  StartPipelineExecutionRequest,
+  UpdatePipelineRequest,
+} from '@aws-sdk/client-sagemaker';
+import type { Endpoints } from './endpoints';
+import type { Executions } from './executions';
+import type { Jobs } from './jobs';
+import { nameOf } from './names';
+import type { Pipelines } from './pipelines';
+import type { Registry } from './registry';
+
+export interface Services {
+  readonly jobs: Jobs;
+  readonly registry: Registry;
+  readonly endpoints: Endpoints;
+  readonly pipelines: Pipelines;
+  readonly executions: Executions;
+}
+
+/** Takes the members of a request, gives those of the response. */
+export type Operation = (request: never) => object | Promise<object>;
+
+export function makeOperations({
+  jobs,
+  registry,
+  endpoints,
+  pipelines,
+  executions,
+}: Services): Readonly<Record<string, Operation>> {
+  return {
+    CreatePipeline: (request: CreatePipelineRequest) => ({ PipelineArn: pipelines.create(request) }),
+    UpdatePipeline: (request: UpdatePipelineRequest) => ({
+      PipelineArn: pipelines.update(request.PipelineName ?? '', request),
+    }),
+    DescribePipeline: ({ PipelineName }: { PipelineName: string }) => pipelines.describe(PipelineName),
+    ListPipelines: () => ({ PipelineSummaries: pipelines.pipelines.list() }),
+    StartPipelineExecution: (request: StartPipelineExecutionRequest) => ({
+      PipelineExecutionArn: executions.start(request),
+    }),
+    StopPipelineExecution: (request: ExecutionRequest) => ({
+      PipelineExecutionArn: executions.stop(request.PipelineExecutionArn),
+    }),
+    DescribePipelineExecution: (request: ExecutionRequest) => executions.describe(request.PipelineExecutionArn),
+    ListPipelineExecutionSteps: (request: ExecutionRequest) => ({
+      PipelineExecutionSteps: executions.listSteps(request.PipelineExecutionArn),
+    }),
+
+    CreateProcessingJob: (request: CreateProcessingJobRequest) => ({
+      ProcessingJobArn: jobs.createProcessing(request).arn,
+    }),
+    DescribeProcessingJob: ({ ProcessingJobName }: { ProcessingJobName: string }) =>
+      jobs.describeProcessing(ProcessingJobName),
+    StopProcessingJob: ({ ProcessingJobName }: { ProcessingJobName: string }) => stopped(jobs, ProcessingJobName),
+    CreateTrainingJob: (request: CreateTrainingJobRequest) => ({ TrainingJobArn: jobs.createTraining(request).arn }),
+    DescribeTrainingJob: ({ TrainingJobName }: { TrainingJobName: string }) => ({
+      ...jobs.describeTraining(TrainingJobName),
+      FinalMetricDataList: jobs.metrics(TrainingJobName),
+    }),
+    StopTrainingJob: ({ TrainingJobName }: { TrainingJobName: string }) => stopped(jobs, TrainingJobName),
+
+    CreateModel: (request: CreateModelInput) => ({ ModelArn: registry.createModel(request) }),
+    DescribeModel: ({ ModelName }: { ModelName: string }) => registry.describeModel(ModelName),
+    CreateModelPackageGroup: (request: CreateModelPackageGroupInput) => ({
+      ModelPackageGroupArn: registry.createGroup(request),
+    }),
+    DescribeModelPackageGroup: (request: GroupRequest) => registry.describeGroup(request.ModelPackageGroupName),
+    CreateModelPackage: (request: CreateModelPackageInput) => ({ ModelPackageArn: registry.createPackage(request) }),
+    DescribeModelPackage: ({ ModelPackageName }: { ModelPackageName: string }) =>
+      registry.describePackage(ModelPackageName),
+    UpdateModelPackage: ({
+      ModelPackageArn,
+      ...change
+    }: Partial<DescribeModelPackageOutput> & { ModelPackageArn: string }) => ({
+      ModelPackageArn: registry.updatePackage(ModelPackageArn, change),
+    }),
+    ListModelPackages: (request: GroupRequest) => ({
+      ModelPackageSummaryList: registry.versions(nameOf(request.ModelPackageGroupName)),
+    }),
+
+    CreateEndpointConfig: (request: CreateEndpointConfigInput) => ({
+      EndpointConfigArn: endpoints.createConfig(request),
+    }),
+    DescribeEndpointConfig: (request: { EndpointConfigName: string }) =>
+      endpoints.describeConfig(request.EndpointConfigName),
+    DeleteEndpointConfig: (request: { EndpointConfigName: string }) => {
+      endpoints.describeConfig(request.EndpointConfigName);
+      endpoints.configs.delete(request.EndpointConfigName);
+      return {};
+    },
+    CreateEndpoint: (request: CreateEndpointInput) => ({ EndpointArn: endpoints.create(request) }),
+    DescribeEndpoint: ({ EndpointName }: { EndpointName: string }) => endpoints.describe(EndpointName),
+    DeleteEndpoint: async ({ EndpointName }: { EndpointName: string }) => {
+      await endpoints.delete(EndpointName);
+      return {};
+    },
+  };
+}
+
+interface ExecutionRequest {
+  readonly PipelineExecutionArn: string;
+}
+
+interface GroupRequest {
+  readonly ModelPackageGroupName: string;
+}
+
+async function stopped(jobs: Jobs, name: string): Promise<object> {
+  await jobs.stop(name);
+  return {};
+}
