@@ -5,8 +5,11 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { packageRoot } from '../training/native/cache';
 import { doctorCommand } from './commands/doctor';
+import { predictCommand } from './commands/predict';
+import { runCommand } from './commands/run';
 import { setupCommand } from './commands/setup';
 import { splitCommand } from './commands/split';
+import { tensorboardCommand } from './commands/tensorboard';
 import { trainCommand } from './commands/train';
 
 const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'));
@@ -17,7 +20,19 @@ const program = new Command('scanline')
   .showHelpAfterError('(add --help for the options and examples)')
   .enablePositionalOptions();
 
-for (const command of [setupCommand(), doctorCommand(), splitCommand(), trainCommand()]) program.addCommand(command);
+for (const command of [
+  runCommand(),
+  setupCommand(),
+  doctorCommand(),
+  splitCommand(),
+  trainCommand(),
+  predictCommand(),
+  tensorboardCommand(),
+])
+  program.addCommand(command);
+
+// a reader that has seen enough, as `head`, is no failure
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
 program.parseAsync().catch((error: unknown) => {
   // what a user can mend needs no stack trace

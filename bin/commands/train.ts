@@ -1,7 +1,7 @@
 // scanline train: trains a classifier on folders of images.
 import { Command, Option } from 'commander';
-import { HYPERPARAMETERS, type HyperparameterSpec } from '../../training/hyperparameters';
-import { allowed, readHyperparameters } from '../../training/settings';
+import { allowed, HYPERPARAMETERS, type HyperparameterSpec } from '../../training/hyperparameters';
+import { readHyperparameters } from '../../training/settings';
 
 interface Options {
   data?: string;

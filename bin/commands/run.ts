@@ -1,0 +1,58 @@
+// scanline run: a CDK app's pipeline on this machine, from the definition to predictions of an endpoint.
+import { mkdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { Command, InvalidArgumentError } from 'commander';
+import { packageRoot } from '../../training/native/cache';
+
+interface Options {
+  app?: string;
+  data: string;
+  pipeline?: string;
+  parameter: Record<string, string>;
+  state: string;
+  out: string;
+}
+
+function collectParameter(text: string, previous: Record<string, string>): Record<string, string> {
+  const [, name, value] = /^([^=]+)=(.*)$/.exec(text) ?? [];
+  if (name === undefined || value === undefined) throw new InvalidArgumentError('write it as Name=value');
+  return { ...previous, [name]: value };
+}
+
+export function runCommand(): Command {
+  return new Command('run')
+    .description("run a CDK app's pipeline on this machine: no cloud, no containers; then deploy and ask the model")
+    .option('--app <command>', "command of the CDK app (default: `app` of this folder's cdk.json)")
+    .option(
+      '--data <folder>',
+      'class folders of images, put where the pipeline looks for its input',
+      join(packageRoot, 'examples', 'mni-planes', 'images'),
+    )
+    .option('--pipeline <name>', 'which pipeline, where the app has several')
+    .option('--parameter <Name=value>', 'a parameter of the pipeline; may be given again', collectParameter, {})
+    .option('--state <folder>', 'gets the state of the local control plane, its S3 and its jobs', '.scanline')
+    .option('--out <file>', 'gets the report', 'report.html')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  scanline run
+  scanline run --parameter LeastAccuracy=0.95 --parameter ApprovalStatus=Approved
+  scanline run --app 'node app.js' --data images --out reports/today.html
+`,
+    )
+    .action(async (options: Options) => {
+      const state = resolve(options.state);
+      mkdirSync(state, { recursive: true });
+      // the AWS SDK's advice on the version of Node.js is not about what is run here
+      process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
+      const { runLocally } = await import('../local-run.js');
+      await runLocally({
+        ...options,
+        state,
+        data: resolve(options.data),
+        out: resolve(options.out),
+        parameters: options.parameter,
+      });
+    });
+}

@@ -1,0 +1,380 @@
+// What `scanline run` does: synthesise, start the control plane, run the pipeline, deploy, predict, report, and leave nothing behind.
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, extname, join, resolve } from 'node:path';
+import {
+  DescribeModelPackageCommand,
+  DescribePipelineCommand,
+  DescribeProcessingJobCommand,
+  DescribeTrainingJobCommand,
+  SageMakerClient,
+} from '@aws-sdk/client-sagemaker';
+import { SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
+import { Listr, type ListrTask } from 'listr2';
+import { extract } from 'tar';
+import { type LocalSageMaker, REGION, resolveTemplate, startLocalSageMaker } from '../lib/local';
+import { type SynthesizedPipeline, synthesize } from '../lib/operations/assembly';
+import { deleteEndpoint, deployModel, invokeEndpoint } from '../lib/operations/endpoint';
+import { OperationError } from '../lib/operations/errors';
+import {
+  type ExecutionState,
+  ensureModelPackageGroup,
+  pushPipeline,
+  startExecution,
+  watchExecution,
+} from '../lib/operations/execution';
+import { type ClassResult, type EpochRecord, renderReport, type SamplePrediction } from '../lib/operations/report';
+import { allSteps, type StepDefinition } from '../lib/pipeline';
+import { LOCAL_IMAGES_METADATA } from '../lib/stages/sagemaker-pipeline';
+import { packageRoot } from '../training/native/cache';
+
+export interface LocalRunOptions {
+  readonly app?: string;
+  /** Class folders of images, for the pipeline's parameter InputData. */
+  readonly data: string;
+  /** @default the only one */
+  readonly pipeline?: string;
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly state: string;
+  /** Gets the report. */
+  readonly out: string;
+}
+
+/** A pipeline with every reference to a resource replaced by its local value. */
+interface LocalPipeline {
+  readonly name: string;
+  readonly roleArn: string;
+  readonly definition: string;
+  readonly groups: readonly string[];
+  readonly images: ReadonlyMap<string, string>;
+}
+
+/** Milliseconds between looks at the execution. */
+const POLL = 250;
+
+/** Held-out images of each class that the endpoint is asked about. */
+const SAMPLES_PER_CLASS = 6;
+
+function choosePipeline(pipelines: readonly SynthesizedPipeline[], wanted: string | undefined): SynthesizedPipeline {
+  const names = pipelines.map(({ resource }) => String(resource.Properties?.PipelineName));
+  const index = wanted === undefined && names.length === 1 ? 0 : names.indexOf(wanted ?? '');
+  if (pipelines[index]) return pipelines[index];
+  const found = names.join(', ') || 'none';
+  throw new OperationError(
+    `the app's pipelines are: ${found}; ${wanted === undefined ? 'one must be chosen' : `there is no ${wanted}`}.`,
+    'name one with --pipeline.',
+  );
+}
+
+function localise({ template, resource, groups }: SynthesizedPipeline): LocalPipeline {
+  const properties = resolveTemplate(resource.Properties, template) as Record<string, string> & {
+    PipelineDefinition: { PipelineDefinitionBody: string };
+  };
+  const images = (resolveTemplate(resource.Metadata?.[LOCAL_IMAGES_METADATA] ?? [], template) ?? []) as {
+    Image: string;
+    Commands: string;
+  }[];
+  const folderOf = (commands: string) => {
+    const own = /^scanline-sagemaker\/(.*)$/.exec(commands)?.[1];
+    return own === undefined ? resolve(commands) : join(packageRoot, own);
+  };
+  return {
+    name: properties.PipelineName as string,
+    roleArn: properties.RoleArn as string,
+    definition: properties.PipelineDefinition.PipelineDefinitionBody,
+    groups: groups.map(
+      (group) =>
+        (resolveTemplate(group.Properties, template) as Record<string, string>).ModelPackageGroupName as string,
+    ),
+    images: new Map(images.map(({ Image, Commands }) => [Image, folderOf(Commands)])),
+  };
+}
+
+/** Puts the images where the pipeline looks for them. */
+function provideData(
+  plane: LocalSageMaker,
+  { definition }: LocalPipeline,
+  { data, parameters }: LocalRunOptions,
+): void {
+  const { Parameters = [] } = JSON.parse(definition) as { Parameters?: { Name: string; DefaultValue?: string }[] };
+  const uri = parameters.InputData ?? Parameters.find(({ Name }) => Name === 'InputData')?.DefaultValue;
+  if (uri === undefined) return;
+  if (!existsSync(data))
+    throw new OperationError(`there is no folder ${data}.`, 'give class folders of images to --data.');
+  rmSync(plane.s3.path(uri), { recursive: true, force: true });
+  plane.s3.upload(data, uri);
+}
+
+function seconds(from: Date | undefined, to: Date | undefined): number {
+  return ((to?.getTime() ?? Date.now()) - (from?.getTime() ?? Date.now())) / 1000;
+}
+
+/** A training's metrics as one line. */
+function describeMetrics({ metrics }: ExecutionState): string {
+  return metrics.map(({ MetricName, Value }) => `${MetricName} ${Number(Value).toPrecision(3)}`).join(', ');
+}
+
+/** Tasks that show the steps of a definition while an execution goes on; each ends when its step does. */
+function stepTasks(
+  steps: readonly StepDefinition[],
+  states: () => ExecutionState | undefined,
+  over: () => boolean,
+): ListrTask[] {
+  const recordOf = (name: string) => states()?.steps.find(({ StepName }) => StepName === name);
+  return allSteps(steps).map((step) => ({
+    title: step.Name,
+    task: async (_context, task) => {
+      for (;;) {
+        const record = recordOf(step.Name);
+        const state = states();
+        if (record?.StepStatus === 'Executing' && state && record.Metadata?.TrainingJob)
+          task.output = describeMetrics(state);
+        if (record?.StepStatus === 'Succeeded') {
+          const result = record.Metadata?.Condition ? `: ${record.Metadata.Condition.Outcome}` : '';
+          task.title = `${step.Name}${result} (${seconds(record.StartTime, record.EndTime).toFixed(1)} s)`;
+          return;
+        }
+        if (record?.StepStatus === 'Failed') throw new Error(`${step.Name}: ${record.FailureReason}`);
+        if (over() && record === undefined) {
+          task.skip(`${step.Name} (not reached)`);
+          return;
+        }
+        await new Promise((wake) => setTimeout(wake, POLL));
+      }
+    },
+    exitOnError: false,
+  }));
+}
+
+/** What the parts of a run hand on to each other. */
+interface Run {
+  pipeline: LocalPipeline;
+  plane: LocalSageMaker;
+  client: SageMakerClient;
+  runtime: SageMakerRuntimeClient;
+  executionArn: string;
+  /** The execution, as it was last seen. */
+  state: ExecutionState;
+  endpoint: string;
+  samples: readonly SamplePrediction[];
+  accuracy: number;
+}
+
+function synthesiseApp(run: Partial<Run>, options: LocalRunOptions): void {
+  const output = join(options.state, 'cdk.out');
+  rmSync(output, { recursive: true, force: true });
+  const pipelines = synthesize({
+    folder: process.cwd(),
+    output,
+    ...(options.app !== undefined && { app: options.app }),
+  });
+  run.pipeline = localise(choosePipeline(pipelines, options.pipeline));
+}
+
+async function startPipeline(run: Run, options: LocalRunOptions): Promise<void> {
+  run.plane = await startLocalSageMaker({ folder: options.state, images: run.pipeline.images });
+  const settings = {
+    endpoint: run.plane.url,
+    region: REGION,
+    credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+  };
+  run.client = new SageMakerClient(settings);
+  run.runtime = new SageMakerRuntimeClient(settings);
+  provideData(run.plane, run.pipeline, options);
+  for (const group of run.pipeline.groups) await ensureModelPackageGroup(run.client, group);
+  await pushPipeline(run.client, run.pipeline);
+  run.executionArn = await startExecution(run.client, run.pipeline.name, options.parameters);
+}
+
+/** Tasks for the steps, and beside them the one that looks how they are. */
+function followSteps(run: Run): ListrTask[] {
+  let over = false;
+  const watch = async () => {
+    for await (const state of watchExecution(run.client, run.executionArn, POLL)) run.state = state;
+    over = true;
+  };
+  const { Steps } = JSON.parse(run.pipeline.definition) as { Steps: StepDefinition[] };
+  const [first, ...others] = stepTasks(
+    Steps,
+    () => run.state,
+    () => over,
+  );
+  const watching = watch();
+  const task: ListrTask['task'] = async (context, wrapper) => {
+    await Promise.all([first?.task(context, wrapper), watching]);
+  };
+  return first ? [{ ...first, task }, ...others] : [];
+}
+
+function stepWith(run: Run, kind: 'TrainingJob' | 'Model' | 'RegisterModel'): string | undefined {
+  const arn = run.state.steps.find(({ Metadata }) => Metadata?.[kind])?.Metadata?.[kind]?.Arn;
+  return arn?.slice(arn.indexOf('/') + 1);
+}
+
+function requireSuccess(run: Run): void {
+  if (run.state.status === 'Succeeded') return;
+  const job = run.state.steps.find(({ StepStatus }) => StepStatus === 'Failed')?.Metadata;
+  const arn = job?.TrainingJob?.Arn ?? job?.ProcessingJob?.Arn;
+  throw new OperationError(
+    `the execution is ${run.state.status}: ${run.state.failureReason ?? 'no reason was given'}`,
+    arn === undefined ? 'see the reason.' : `read the log, ${run.plane.jobLog(arn.slice(arn.indexOf('/') + 1))}.`,
+  );
+}
+
+async function deploy(run: Run): Promise<void> {
+  const name = `${run.pipeline.name}-${run.executionArn.slice(-12)}`;
+  await deployModel(run.client, { name, modelName: stepWith(run, 'Model') as string, pollEvery: POLL });
+  run.endpoint = name;
+}
+
+/** The folder of held-out images: the output `test` of a processing job. */
+async function heldOutImages({ state, client, plane }: Run): Promise<string> {
+  for (const { Metadata } of state.steps) {
+    const arn = Metadata?.ProcessingJob?.Arn;
+    if (arn === undefined) continue;
+    const job = await client.send(
+      new DescribeProcessingJobCommand({ ProcessingJobName: arn.slice(arn.indexOf('/') + 1) }),
+    );
+    const output = job.ProcessingOutputConfig?.Outputs?.find(({ OutputName }) => OutputName === 'test')?.S3Output
+      ?.S3Uri;
+    if (output !== undefined) return plane.s3.path(output);
+  }
+  throw new OperationError('no step has an output `test` with held-out images.', 'name the output of the split so.');
+}
+
+/** Asks the endpoint about images spread over each class. */
+async function predictHeldOut(run: Run): Promise<void> {
+  const folder = await heldOutImages(run);
+  const samples: SamplePrediction[] = [];
+  for (const actual of readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory())) {
+    const files = readdirSync(join(folder, actual.name)).sort();
+    const every = Math.max(1, Math.floor(files.length / SAMPLES_PER_CLASS));
+    for (const file of files.filter((_, i) => i % every === 0).slice(0, SAMPLES_PER_CLASS)) {
+      const image = readFileSync(join(folder, actual.name, file));
+      const contentType = extname(file).toLowerCase() === '.png' ? 'image/png' : 'image/jpeg';
+      const { label, probabilities } = await invokeEndpoint(run.runtime, run.endpoint, image, contentType);
+      samples.push({
+        image,
+        contentType,
+        file,
+        actual: actual.name,
+        predicted: label,
+        probability: probabilities[label] as number,
+      });
+    }
+  }
+  run.samples = samples;
+}
+
+/** The epochs of the training, from history.json in its model. */
+async function trainingHistory({ client, plane }: Run, trainingJob: string): Promise<EpochRecord[]> {
+  const job = await client.send(new DescribeTrainingJobCommand({ TrainingJobName: trainingJob }));
+  const folder = mkdtempSync(join(tmpdir(), 'scanline-report-'));
+  try {
+    await extract({
+      file: plane.s3.path(job.ModelArtifacts?.S3ModelArtifacts as string),
+      cwd: folder,
+      filter: (path) => path.endsWith('/history.json'),
+    });
+    const file = readdirSync(folder, { recursive: true, encoding: 'utf8' }).find((path) =>
+      path.endsWith('history.json'),
+    );
+    return file === undefined ? [] : (JSON.parse(readFileSync(join(folder, file), 'utf8')) as EpochRecord[]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+interface Evaluation {
+  readonly multiclass_classification_metrics: {
+    readonly accuracy: { readonly value: number };
+    readonly confusion_matrix: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  };
+  readonly classes: Readonly<Record<string, ClassResult>>;
+}
+
+async function writeReport(run: Run, out: string): Promise<void> {
+  const { client, plane, state, executionArn } = run;
+  const modelPackage = await client.send(
+    new DescribeModelPackageCommand({ ModelPackageName: stepWith(run, 'RegisterModel') as string }),
+  );
+  const statistics = modelPackage.ModelMetrics?.ModelQuality?.Statistics?.S3Uri as string;
+  const evaluation = JSON.parse(readFileSync(plane.s3.path(statistics), 'utf8')) as Evaluation;
+  const { accuracy, confusion_matrix: confusion } = evaluation.multiclass_classification_metrics;
+  const { PipelineDefinition } = await client.send(new DescribePipelineCommand({ PipelineName: run.pipeline.name }));
+  const begun = state.steps[0]?.StartTime as Date;
+  const html = await renderReport({
+    pipeline: run.pipeline.name,
+    executionArn,
+    status: state.status,
+    startedAt: begun,
+    definition: PipelineDefinition as string,
+    statuses: new Map(state.steps.map(({ StepName, StepStatus }) => [StepName as string, StepStatus as string])),
+    timings: state.steps.map(({ StepName, StartTime, EndTime }) => {
+      return { name: StepName as string, start: seconds(begun, StartTime), seconds: seconds(StartTime, EndTime) };
+    }),
+    history: await trainingHistory(run, stepWith(run, 'TrainingJob') as string),
+    accuracy: accuracy.value,
+    classes: evaluation.classes,
+    confusion,
+    samples: run.samples,
+  });
+  mkdirSync(dirname(out), { recursive: true });
+  writeFileSync(out, html);
+  run.accuracy = accuracy.value;
+}
+
+function printSummary({ samples, accuracy }: Run, out: string): void {
+  const width = Math.max(...samples.map(({ file }) => file.length));
+  for (const { file, actual, predicted, probability } of samples) {
+    const mark = actual === predicted ? '✓' : `✗ is ${actual}`;
+    process.stdout.write(
+      `  ${file.padEnd(width)}  ${predicted.padEnd(10)} ${(probability * 100).toFixed(1).padStart(5)}%  ${mark}\n`,
+    );
+  }
+  process.stdout.write(`\naccuracy=${accuracy.toFixed(4)}; on the held-out images\nreport: ${out}\n`);
+}
+
+/** Whether tasks are shown as they move, on a terminal; elsewhere each is a line when it has ended. */
+const LIVE = process.stdout.isTTY === true;
+
+function withLines(tasks: ListrTask[]): ListrTask[] {
+  if (LIVE) return tasks;
+  return tasks.map((entry) => ({
+    ...entry,
+    task: async (context, task) => {
+      const result = await entry.task(context, task);
+      if (!task.task.isSkipped() && result === undefined) process.stdout.write(`✓ ${task.title}\n`);
+      return result;
+    },
+  }));
+}
+
+/** @throws OperationError when the pipeline fails, with the reason and where to read on */
+export async function runLocally(options: LocalRunOptions): Promise<void> {
+  const run = {} as Run;
+  const stop = () => void run.plane?.close().then(() => process.exit(130));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
+  const tasks = new Listr(
+    withLines([
+      { title: 'Synthesise the app', task: () => synthesiseApp(run, options) },
+      { title: 'Start SageMaker on this machine, and the pipeline', task: () => startPipeline(run, options) },
+      {
+        title: 'Pipeline',
+        task: (_context, task) => task.newListr(withLines(followSteps(run)), { concurrent: true, exitOnError: false }),
+      },
+      { title: 'Outcome', task: () => requireSuccess(run) },
+      { title: 'Deploy the model to an endpoint', task: () => deploy(run) },
+      { title: 'Ask the endpoint about held-out images', task: () => predictHeldOut(run) },
+      { title: 'Report', task: () => writeReport(run, options.out) },
+      { title: 'Take the endpoint away', task: () => deleteEndpoint(run.client, run.endpoint) },
+    ]),
+    { renderer: LIVE ? 'default' : 'silent' },
+  );
+  try {
+    await tasks.run();
+    printSummary(run, options.out);
+  } finally {
+    await run.plane?.close();
+  }
+}
