@@ -1,0 +1,129 @@
+// Training steps of Scanline and of PyTorch + MONAI side by side: processes of their own that take steps in turn, so that a machine whose
+// speed drifts does the same to both. Prints the ratio of their median times, and the peak memory of each process.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { Command } from 'commander';
+import { packageRoot } from '../training/native/cache';
+
+interface Workload {
+  readonly network: string;
+  readonly batch: number;
+  readonly size: number;
+}
+
+const WORKLOADS: readonly Workload[] = [
+  { network: 'densenet121', batch: 8, size: 256 },
+  { network: 'vit', batch: 4, size: 256 },
+];
+
+const PRECISIONS = ['fp32', 'bf16'];
+
+/** MONAI is compared with in the faster of these. */
+const LAYOUTS = ['contiguous_format', 'channels_last'];
+
+/** A process that takes a step when it is told to. */
+class Contestant {
+  private readonly child: ChildProcess;
+  private readonly lines: AsyncIterator<string>;
+  readonly times: number[] = [];
+
+  constructor(
+    readonly name: string,
+    command: string,
+    args: readonly string[],
+  ) {
+    this.child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.lines = createInterface({ input: this.child.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]();
+  }
+
+  private async next(): Promise<number> {
+    const { value, done } = await this.lines.next();
+    if (done) throw new Error(`${this.name} ended before it was told to; see its message above`);
+    return Number(value);
+  }
+
+  step(): Promise<number> {
+    this.child.stdin?.write('step\n');
+    return this.next();
+  }
+
+  /** Ends the process. @returns its peak memory in MB */
+  end(): Promise<number> {
+    this.child.stdin?.end();
+    return this.next();
+  }
+
+  kill(): void {
+    this.child.kill();
+  }
+
+  get median(): number {
+    const sorted = [...this.times].sort((a, b) => a - b);
+    const middle = sorted.length >> 1;
+    return sorted.length % 2
+      ? (sorted[middle] as number)
+      : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
+  }
+}
+
+interface Options {
+  python: string;
+  rounds: number;
+  warmup: number;
+  threads: number;
+  network?: string;
+  precision?: string;
+}
+
+async function compare(workload: Workload, precision: string, options: Options): Promise<void> {
+  const { network, batch, size } = workload;
+  const common = [network, batch, size, precision].map(String);
+  const threads = String(options.threads);
+  const ours = new Contestant('Scanline', process.execPath, [join(__dirname, 'scanline-step.js'), ...common, threads]);
+  const monai = LAYOUTS.map((layout) => {
+    const script = join(packageRoot, 'bench', 'monai_step.py');
+    return new Contestant(`MONAI ${layout}`, options.python, [script, ...common, layout, threads]);
+  });
+  const all = [ours, ...monai];
+  process.once('exit', () => {
+    for (const contestant of all) contestant.kill();
+  });
+  for (let round = -options.warmup; round < options.rounds; round++) {
+    for (const contestant of all) {
+      const milliseconds = await contestant.step();
+      if (round >= 0) contestant.times.push(milliseconds);
+    }
+  }
+  const memory = new Map<Contestant, number>();
+  for (const contestant of all) memory.set(contestant, await contestant.end());
+  const peer = monai.reduce((faster, other) => (other.median < faster.median ? other : faster));
+  const cell = (contestant: Contestant) =>
+    `${contestant.median.toFixed(0)} ms, ${memory.get(contestant)?.toFixed(0)} MB`;
+  const ratio = (a: number | undefined, b: number | undefined) => ((a ?? 0) / (b ?? 1)).toFixed(2);
+  process.stdout.write(
+    `${network.padEnd(12)} ${`${batch} x ${size}²`.padEnd(9)} ${precision}  Scanline ${cell(ours)}   ${peer.name} ${cell(peer)}   ` +
+      `speed ${ratio(peer.median, ours.median)}x, memory ${ratio(memory.get(ours), memory.get(peer))}x\n`,
+  );
+}
+
+new Command('training-step')
+  .description('training steps of Scanline and MONAI in turn: medians, their ratio, peak memory')
+  .option('--python <path>', 'a Python with the packages of test/oracle/requirements.txt', '.oracle/bin/python')
+  .option('--rounds <number>', 'steps of each that count', Number, 15)
+  .option('--warmup <number>', 'steps of each before', Number, 3)
+  .option('--threads <number>', 'cores of each', Number, availableParallelism())
+  .option('--network <name>', `${WORKLOADS.map(({ network }) => network).join(' or ')} (default: both)`)
+  .option('--precision <name>', `${PRECISIONS.join(' or ')} (default: both)`)
+  .addHelpText('after', '\nExample:\n  test/oracle/setup.sh && npm run bench -- --network vit --precision bf16\n')
+  .action(async (options: Options) => {
+    for (const workload of WORKLOADS.filter(({ network }) => network === (options.network ?? network)))
+      for (const precision of PRECISIONS.filter((name) => name === (options.precision ?? name)))
+        await compare(workload, precision, options);
+  })
+  .parseAsync()
+  .catch((error: Error) => {
+    process.stderr.write(`✗ ${error.message}\n`);
+    process.exit(1);
+  });
