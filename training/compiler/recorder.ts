@@ -7,12 +7,31 @@ import { AttributeType, DataType } from '../ops/op';
 /** Ids of graph outputs start here, so that they are never taken for ids of eager tensors. */
 const FIRST_ID = 2 ** 40;
 
-/** Ops whose leading inputs, all but the last `single`, are one list argument. */
-const LIST_INPUTS: Readonly<Record<string, { single: number }>> = {
-  ConcatV2: { single: 1 },
-  Pack: { single: 0 },
-  AddN: { single: 0 },
+/** How many of an op's inputs stand alone before and after its list arguments, and how many lists of the same length there are. */
+interface ListInputs {
+  readonly before?: number;
+  readonly lists?: number;
+  readonly after?: number;
+}
+
+const LIST_INPUTS: Readonly<Record<string, ListInputs>> = {
+  ConcatV2: { after: 1 },
+  Pack: {},
+  AddN: {},
+  ScanlineBatchNorm: { before: 4, lists: 3 },
+  ScanlineBatchNormGrad: { before: 3, lists: 3 },
 };
+
+/** Inputs as they come from tfjs, one after the other, put into the lists that the op takes. */
+function arrange(ids: readonly number[], { before = 0, lists = 1, after = 0 }: ListInputs): Input[] {
+  const length = (ids.length - before - after) / lists;
+  const list = (index: number) => ids.slice(before + index * length, before + (index + 1) * length);
+  return [
+    ...ids.slice(0, before),
+    ...Array.from({ length: lists }, (_, index) => list(index)),
+    ...ids.slice(ids.length - after),
+  ];
+}
 
 /** A constant of more elements than this that are all equal becomes a Fill, for a graph carries its constants. */
 const LARGEST_UNIFORM_CONSTANT = 64;
@@ -149,11 +168,9 @@ export class Recorder {
       }
       return this.add(name, ids, attributes).slice(0, outputs);
     }
-    const boundary = ids.length - list.single;
-    const arranged = [ids.slice(0, boundary), ...ids.slice(boundary)];
     return this.add(
       name,
-      arranged,
+      arrange(ids, list),
       attributes.filter((attribute) => attribute.name !== 'N'),
     ).slice(0, outputs);
   }

@@ -51,6 +51,7 @@ const LARGEST_FOLDED_CONSTANT = 2 ** 16;
 
 /** Our own kernels that may compute in bfloat16 where what feeds them does; mixed precision takes them from the environment only. */
 const OWN_KERNELS = [
+  'ScanlineMoments',
   'ScanlineBatchNorm',
   'ScanlineBatchNormGrad',
   'ScanlineLayerNorm',

@@ -1,11 +1,11 @@
 // DenseNet (Huang et al., https://arxiv.org/abs/1608.06993), the architecture, options and parameter names of MONAI's.
-
+import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { globalAveragePool } from '../ops/convolution';
-import { concat } from '../ops/layout';
 import {
   type ActivationName,
   averagePooling,
   batchNormalization,
+  type ConcatenatingLayer,
   type ConvolutionOptions,
   convolution,
   dense,
@@ -14,7 +14,7 @@ import {
   maxPooling,
   sequential,
 } from './layers';
-import { type Layer, type Network, Scope } from './network';
+import { type Layer, type Network, type Pass, Scope } from './network';
 
 export interface DenseNetOptions {
   readonly inChannels: number;
@@ -45,25 +45,30 @@ function conv(scope: Scope, channels: number, filters: number, options: Convolut
   return convolution(scope, channels, filters, { ...options, initial: kaimingNormal });
 }
 
-function denseLayer(scope: Scope, channels: number, options: Required<DenseNetOptions>): Layer {
+/** From all features so far, new ones. */
+function denseLayer(scope: Scope, channels: number, options: Required<DenseNetOptions>): ConcatenatingLayer {
   const layers = scope.at('layers');
   const bottleneck = options.bottleneckSize * options.growthRate;
+  const normalize = batchNormalization(layers.at('norm1'), channels, options.activation);
   const grow = sequential(
-    batchNormalization(layers.at('norm1'), channels, options.activation),
     conv(layers.at('conv1'), channels, bottleneck, { kernel: 1 }),
     batchNormalization(layers.at('norm2'), bottleneck, options.activation),
     conv(layers.at('conv2'), bottleneck, options.growthRate, { kernel: 3, padding: 1 }),
     dropping(layers, options.dropout, true),
   );
-  return (x, pass) => concat([x, grow(x, pass)], 3);
+  return (features, pass) => grow(normalize(features, pass), pass);
 }
 
-function transition(scope: Scope, channels: number, options: Required<DenseNetOptions>): Layer {
-  return sequential(
-    batchNormalization(scope.at('norm'), channels, options.activation),
-    conv(scope.at('conv'), channels, Math.floor(channels / 2), { kernel: 1 }),
-    averagePooling(2),
+/** Each layer sees the features of all before it; they stay apart, for only the normalisation that follows reads them. */
+function denseBlock(scope: Scope, count: number, channels: number, options: Required<DenseNetOptions>) {
+  const layers = Array.from({ length: count }, (_, index) =>
+    denseLayer(scope.at(`denselayer${index + 1}`), channels + index * options.growthRate, options),
   );
+  return (x: Tensor, pass: Pass): Tensor[] => {
+    const features = [x];
+    for (const layer of layers) features.push(layer(features, pass));
+    return features;
+  };
 }
 
 /** [N, H, W, inChannels] -> logits [N, classes], for any H and W of at least 32 (each is halved five times). */
@@ -84,18 +89,22 @@ export function densenet(options: DenseNetOptions): Network {
     maxPooling(3, { stride: 2, padding: 1 }),
   ];
   complete.blockConfig.forEach((count, index) => {
-    const block = features.at(`denseblock${index + 1}`);
-    for (let layer = 1; layer <= count; layer++) {
-      layers.push(denseLayer(block.at(`denselayer${layer}`), channels, complete));
-      channels += complete.growthRate;
-    }
-    if (index < complete.blockConfig.length - 1) {
-      layers.push(transition(features.at(`transition${index + 1}`), channels, complete));
+    const block = denseBlock(features.at(`denseblock${index + 1}`), count, channels, complete);
+    channels += count * complete.growthRate;
+    const last = index === complete.blockConfig.length - 1;
+    const transition = features.at(`transition${index + 1}`);
+    const normalize = batchNormalization(
+      last ? features.at('norm5') : transition.at('norm'),
+      channels,
+      complete.activation,
+    );
+    layers.push((x, pass) => normalize(block(x, pass), pass));
+    if (!last) {
+      layers.push(conv(transition.at('conv'), channels, Math.floor(channels / 2), { kernel: 1 }), averagePooling(2));
       channels = Math.floor(channels / 2);
     }
   });
   layers.push(
-    batchNormalization(features.at('norm5'), channels, complete.activation),
     globalAveragePool,
     dense(root.at('class_layers').at('out'), channels, complete.classes, {
       biasInitial: { kind: 'constant', value: 0 },

@@ -1,11 +1,11 @@
 // Layers as networks compose them: each declares its parameters under PyTorch's names, initialised as PyTorch does, and gives a function.
-
+import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { gelu, relu } from '../ops/activation';
 import { avgPool2d, conv2d, maxPool2d, type Window } from '../ops/convolution';
 import { linear } from '../ops/linear';
 import { batchNorm, layerNorm, type Statistics } from '../ops/normalization';
 import { dropout } from '../ops/random';
-import type { Initializer, Layer, ParameterSpec, Scope } from './network';
+import type { Initializer, Layer, ParameterSpec, Pass, Scope } from './network';
 
 const ZEROS: Initializer = { kind: 'constant', value: 0 };
 const ONES: Initializer = { kind: 'constant', value: 1 };
@@ -42,14 +42,17 @@ export function convolution(scope: Scope, channels: number, filters: number, opt
   return (x, pass) => conv2d(x, pass.parameter(weight), window).add(pass.parameter(offset));
 }
 
+/** A layer that also takes several tensors, which stand for their concatenation along the channels. */
+export type ConcatenatingLayer = (x: Tensor | readonly Tensor[], pass: Pass) => Tensor;
+
 /** torch.nn.BatchNorm2d, followed by an activation: a ReLU is done in the same go. */
-export function batchNormalization(scope: Scope, channels: number, activation: ActivationName): Layer {
+export function batchNormalization(scope: Scope, channels: number, activation: ActivationName): ConcatenatingLayer {
   const scale = scope.parameter('weight', [channels], ONES);
   const offset = scope.parameter('bias', [channels], ZEROS);
   const mean = scope.parameter('running_mean', [channels], ZEROS, { role: 'buffer' });
   const variance = scope.parameter('running_var', [channels], ONES, { role: 'buffer' });
   const relu = activation === 'relu';
-  const normalize: Layer = (x, pass) => {
+  const normalize: ConcatenatingLayer = (x, pass) => {
     const affine = { scale: pass.parameter(scale), offset: pass.parameter(offset) };
     const running = { mean: pass.parameter(mean), variance: pass.parameter(variance) };
     if (!pass.training) return batchNorm(x, affine, running, { relu });
@@ -59,7 +62,7 @@ export function batchNormalization(scope: Scope, channels: number, activation: A
     };
     return batchNorm(x, affine, running, { relu, update });
   };
-  return relu ? normalize : sequential(normalize, ACTIVATIONS[activation]);
+  return relu ? normalize : (x, pass) => ACTIVATIONS[activation](normalize(x, pass));
 }
 
 /** torch.nn.LayerNorm over the last axis */

@@ -46,6 +46,7 @@ function rawSplit(x: Tensor, sizes: readonly number[], axis: number): Tensor[] {
 
 /** Joins tensors along an axis; their gradients are the parts of the whole's. */
 export function concat(tensors: readonly Tensor[], axis: number): Tensor {
+  if (tensors.length === 1) return tensors[0] as Tensor;
   const sizes = tensors.map((tensor) => tensor.shape[axis] as number);
   return differentiable(
     [...tensors],

@@ -1,7 +1,9 @@
 // Batch and layer normalisation with their own gradients.
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
+import { tf } from '../native/tensorflow';
 import { relu } from './activation';
-import { differentiable, float, float32, ops } from './op';
+import { concat } from './layout';
+import { differentiable, float, float32, int, ops } from './op';
 import { useOwnKernels } from './own-kernels';
 
 /** A scale and an offset for each channel, [C]. */
@@ -30,11 +32,19 @@ export interface BatchNormOptions {
 /**
  * Batch normalisation over all but the last axis of [N, H, W, C] (Ioffe & Szegedy, https://arxiv.org/abs/1502.03167), as PyTorch's
  * BatchNorm2d: the batch is normalised by its biased variance, the running variance follows the unbiased one.
+ *
+ * @param x several stand for their concatenation along the channels
  */
-export function batchNorm(x: Tensor, affine: Affine, running: Statistics, options: BatchNormOptions = {}): Tensor {
+export function batchNorm(
+  x: Tensor | readonly Tensor[],
+  affine: Affine,
+  running: Statistics,
+  options: BatchNormOptions = {},
+): Tensor {
+  const list = x instanceof tf.Tensor ? [x] : [...x];
   const { relu: withRelu = false, update } = options;
-  if (update && useOwnKernels()) return ownBatchNorm(x, affine, running, { ...options, update });
-  const y = tensorflowBatchNorm(x, affine, running, options);
+  if (update && useOwnKernels()) return ownBatchNorm(list, affine, running, { ...options, update });
+  const y = tensorflowBatchNorm(concat(list, 3), affine, running, options);
   return withRelu ? relu(y) : y;
 }
 
@@ -66,11 +76,24 @@ function tensorflowBatchNorm(
   );
 }
 
-/** With the kernel of kernels/batch_norm.cc, for training. */
+const moments = new WeakMap<Tensor, Statistics>();
+
+/** Mean and biased variance of each channel, computed once for a tensor. Not differentiated: who normalises by them does that. */
+function momentsOf(x: Tensor): Statistics {
+  let known = moments.get(x);
+  if (known === undefined) {
+    const [mean, variance] = ops('ScanlineMoments', [x], { T: float32 }, 2) as [Tensor, Tensor];
+    known = { mean, variance };
+    moments.set(x, known);
+  }
+  return known;
+}
+
+/** With the kernels of kernels/batch_norm.cc, for training: the list is never concatenated. */
 function ownBatchNorm(
-  x: Tensor,
+  list: readonly Tensor[],
   { scale, offset }: Affine,
-  { mean, variance }: Statistics,
+  running: Statistics,
   {
     momentum = 0.1,
     epsilon = 1e-5,
@@ -78,17 +101,20 @@ function ownBatchNorm(
     update,
   }: BatchNormOptions & { update: (statistics: Statistics) => void },
 ): Tensor {
+  const statistics = list.map(momentsOf);
+  const batch = [...statistics.map(({ mean }) => mean), ...statistics.map(({ variance }) => variance)];
+  const attributes = { T: float32, N: int(list.length), epsilon: float(epsilon), relu };
   return differentiable(
-    [x, scale, offset],
-    ([x, scale, offset], save) => {
-      const attributes = { T: float32, epsilon: float(epsilon), momentum: float(momentum), relu };
-      const outputs = ops('ScanlineBatchNorm', [x, scale, offset, mean, variance], attributes, 5);
-      const [y, newMean, newVariance, batchMean, batchInverse] = outputs as [Tensor, Tensor, Tensor, Tensor, Tensor];
-      update({ mean: newMean, variance: newVariance });
-      save([x, scale, offset, batchMean, batchInverse]);
+    [scale, offset, ...list],
+    ([scale, offset, ...list], save) => {
+      const inputs = [scale as Tensor, offset as Tensor, running.mean, running.variance, ...list, ...batch];
+      const outputs = ops('ScanlineBatchNorm', inputs, { ...attributes, momentum: float(momentum) }, 3);
+      const [y, mean, variance] = outputs as [Tensor, Tensor, Tensor];
+      update({ mean, variance });
+      save([scale as Tensor, offset as Tensor, ...list, ...batch]);
       return y;
     },
-    (dy, saved) => ops('ScanlineBatchNormGrad', [dy, ...saved], { T: float32, relu }, 3),
+    (dy, saved) => ops('ScanlineBatchNormGrad', [dy, ...saved], attributes, 2 + list.length),
   );
 }
 

@@ -98,8 +98,8 @@ class GeluGrad {
 }  // namespace
 
 void RegisterGelu() {
-  Register<Gelu>({"ScanlineGelu", {"x: T"}, {"y: T"}, {}, {0}});
-  Register<GeluGrad>({"ScanlineGeluGrad", {"dy: T", "x: T"}, {"dx: T"}, {}, {0}});
+  Register<Gelu>({"ScanlineGelu", {"x: T"}, {"y: T"}, {}, Shapes<0>});
+  Register<GeluGrad>({"ScanlineGeluGrad", {"dy: T", "x: T"}, {"dx: T"}, {}, Shapes<0>});
 }
 
 }  // namespace scanline

@@ -68,6 +68,15 @@ class Call {
   // A float32 vector.
   Tensor OutputVector(int index, int64_t length) { return Allocate(index, TF_FLOAT, {length}); }
 
+  // An output of the shape of `like`, but for its last axis.
+  Tensor OutputWithLastAxis(int index, const Tensor& like, int64_t length) {
+    std::vector<int64_t> shape = Shape(like);
+    shape.back() = length;
+    return Allocate(index, TF_TensorType(like.get()), shape);
+  }
+
+  int inputs() const { return TF_NumInputs(context_); }
+
   bool ok() const { return TF_GetCode(status_.get()) == TF_OK; }
 
   // Reports a failure to TensorFlow; false if there was none.
@@ -97,15 +106,26 @@ class Call {
   KernelStatus status_;
 };
 
+using ShapeFunction = void (*)(TF_ShapeInferenceContext*, TF_Status*);
+
 struct OpSpec {
   const char* name;
   std::initializer_list<const char*> inputs, outputs, attributes;
-  // For each output, the input whose shape it has; -1 for that of the last axis of input 0, -2 for input 0's without its last axis.
-  std::vector<int> shapes;
+  ShapeFunction shapes;
 };
 
+// Rules for the shape of an output: the number of the input whose shape it has, or one of these, of input 0.
 constexpr int kLastAxis = -1;
 constexpr int kAllButLastAxis = -2;
+
+void SetShape(TF_ShapeInferenceContext* context, int output, int rule, TF_Status* status);
+
+// The shape function of an op, by a rule for each of its outputs.
+template <int... rules>
+void Shapes(TF_ShapeInferenceContext* context, TF_Status* status) {
+  int output = 0;
+  (SetShape(context, output++, rules, status), ...);
+}
 
 // Registers an op whose attribute T is float or bfloat16, with a kernel for each on the CPU.
 //

@@ -148,12 +148,12 @@ void RegisterLayerNorm() {
                        {"x: T", "scale: float", "offset: float"},
                        {"y: T", "mean: float", "inverse: float"},
                        {"epsilon: float"},
-                       {0, kAllButLastAxis, kAllButLastAxis}});
+                       Shapes<0, kAllButLastAxis, kAllButLastAxis>});
   Register<LayerNormGrad>({"ScanlineLayerNormGrad",
                            {"dy: T", "x: T", "scale: float", "mean: float", "inverse: float"},
                            {"dx: T", "dscale: float", "doffset: float"},
                            {},
-                           {0, kLastAxis, kLastAxis}});
+                           Shapes<0, kLastAxis, kLastAxis>});
 }
 
 }  // namespace scanline

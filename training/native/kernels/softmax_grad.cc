@@ -58,6 +58,6 @@ class SoftmaxGrad {
 
 }  // namespace
 
-void RegisterSoftmaxGrad() { Register<SoftmaxGrad>({"ScanlineSoftmaxGrad", {"dy: T", "y: T"}, {"dx: T"}, {}, {0}}); }
+void RegisterSoftmaxGrad() { Register<SoftmaxGrad>({"ScanlineSoftmaxGrad", {"dy: T", "y: T"}, {"dx: T"}, {}, Shapes<0>}); }
 
 }  // namespace scanline

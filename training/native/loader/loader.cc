@@ -2,11 +2,13 @@
 #include <napi.h>
 
 #include <dlfcn.h>
+#include <link.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 
 namespace {
@@ -55,6 +57,21 @@ void LogErrorsOnly(void* library) {
   if (set_level != nullptr) set_level(kError);
 }
 
+// Gives back the pages of the library that only the dynamic linker read: its symbols and relocations, 200 MB that would stay resident.
+// What is needed again comes back from the file.
+int ReleaseReadOnlyPages(dl_phdr_info* object, size_t, void*) {
+  if (strstr(object->dlpi_name, "libtensorflow") == nullptr) return 0;
+  const size_t page = sysconf(_SC_PAGESIZE);
+  for (int i = 0; i < object->dlpi_phnum; i++) {
+    const ElfW(Phdr)& segment = object->dlpi_phdr[i];
+    if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) continue;
+    const size_t start = (object->dlpi_addr + segment.p_vaddr) / page * page;
+    const size_t end = object->dlpi_addr + segment.p_vaddr + segment.p_memsz;
+    madvise(reinterpret_cast<void*>(start), end - start, MADV_DONTNEED);
+  }
+  return 0;
+}
+
 // load(path): throws the dynamic linker's message. The library stays loaded, outside the scope in which others look for symbols.
 void Load(const Napi::CallbackInfo& info) {
   const std::string path = info[0].As<Napi::String>();
@@ -64,6 +81,7 @@ void Load(const Napi::CallbackInfo& info) {
     library = dlopen(path.c_str(), RTLD_LAZY | RTLD_LOCAL);
   }
   if (library == nullptr) throw Napi::Error::New(info.Env(), dlerror());
+  dl_iterate_phdr(ReleaseReadOnlyPages, nullptr);
   const char* level = getenv("TF_CPP_MIN_LOG_LEVEL");
   if (level == nullptr || *level == '\0') LogErrorsOnly(library);
 }
