@@ -1,0 +1,70 @@
+// The image's manifest, lockfile and build context, without building it; byoc.sh builds and runs it.
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { App, Stack } from 'aws-cdk-lib';
+import { ByocImage } from '../../lib/stages/byoc-image';
+import { packageRoot } from '../../training/native/cache';
+
+type Locked = Record<string, { version?: string; integrity?: string }>;
+
+function readJson(...path: string[]) {
+  return JSON.parse(readFileSync(join(packageRoot, ...path), 'utf8'));
+}
+
+function filesBelow(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+test('the manifest names every package that the image runs', () => {
+  const sources = ['training', 'containers'].flatMap((room) => filesBelow(join(packageRoot, room)));
+  const imports = sources
+    .filter((file) => file.endsWith('.ts'))
+    .flatMap((file) => [...readFileSync(file, 'utf8').matchAll(/\b(?:from|import|require)\b\s*\(?'([^'.][^']*)'/g)])
+    .map((match) => match[1] as string)
+    .filter((name) => !name.startsWith('node:'))
+    .map((name) => name.split('/', name.startsWith('@') ? 2 : 1).join('/'));
+  const listed = Object.keys(readJson('containers', 'byoc', 'package.json').dependencies);
+  assert.deepEqual([...new Set(imports)].sort(), listed.sort());
+});
+
+test('the lockfile pins the very packages that the tests of this checkout run with', () => {
+  const here: Locked = readJson('package-lock.json').packages;
+  const image: Locked = readJson('containers', 'byoc', 'package-lock.json').packages;
+  const differing = Object.keys(image).filter(
+    (path) => path !== '' && image[path]?.integrity !== here[path]?.integrity,
+  );
+  assert.deepEqual(
+    differing,
+    [],
+    'copy package-lock.json to containers/byoc, and run `npm install --package-lock-only` there',
+  );
+});
+
+test('the build context holds what the image is made of, so that nothing else changes its hash', () => {
+  const outdir = mkdtempSync(join(tmpdir(), 'scanline-image-'));
+  after(() => rmSync(outdir, { recursive: true, force: true }));
+  const app = new App({ outdir });
+  ByocImage.scanline(new Stack(app, 'Stack'), 'Image');
+  app.synth();
+  const [asset, ...others] = readdirSync(outdir).filter((name) => name.startsWith('asset.'));
+  assert.deepEqual(others, []);
+  const context = join(outdir, asset as string);
+
+  const files = filesBelow(context).map((file) => file.slice(context.length + 1));
+  const unexpected = files.filter(
+    (file) => !/^(training|containers\/byoc)\/|^(tsconfig\.json|\.dockerignore)$/.test(file),
+  );
+  assert.deepEqual(unexpected, []);
+  assert.deepEqual(
+    files.filter((file) => file.includes('node_modules')),
+    [],
+  );
+  for (const file of ['containers/byoc/Dockerfile', 'containers/byoc/package-lock.json', 'training/engine/fit.ts']) {
+    assert.ok(files.includes(file), `${file} is missing`);
+  }
+});
