@@ -1,7 +1,7 @@
 // Checkpoints: all that a resumed training needs to go on as if it had never stopped.
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { cp, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import type { Values, Variable } from '../compiler/runtime';
 import { UserError } from '../errors';
 import { type ClassifierConfig, writeWeights } from './artifact';
@@ -93,15 +93,14 @@ async function replaceFolder(target: string, fill: (folder: string) => Promise<v
 }
 
 /** The checkpoints in a folder, newest first. */
-export function listCheckpoints(folder: string): string[] {
+export function listCheckpoints(folder: string): { readonly path: string; readonly step: number }[] {
   if (!existsSync(folder)) return [];
   return readdirSync(folder)
     .flatMap((name) => {
       const match = NAME.exec(name);
       return match ? [{ path: join(folder, name), step: Number(match[2]) }] : [];
     })
-    .sort((a, b) => b.step - a.step)
-    .map(({ path }) => path);
+    .sort((a, b) => b.step - a.step);
 }
 
 /**
@@ -173,20 +172,20 @@ export class Checkpoints {
     });
   }
 
-  private dropOld({ best }: Progress): void {
-    const bests = readdirSync(this.folder).filter(
-      (name) => /^best_model_\d+$/.test(name) && name !== `best_model_${best?.epoch}`,
-    );
-    const old = [
-      ...listCheckpoints(this.folder).slice(this.numToKeep),
-      ...bests.map((name) => join(this.folder, name)),
-    ];
-    for (const path of old) rmSync(path, { recursive: true, force: true });
+  /** Drops what is too many, and what was written further on in a course that was left, by starting over or from an older checkpoint. */
+  private dropOld({ step, best }: Progress): void {
+    const checkpoints = listCheckpoints(this.folder);
+    const left = checkpoints.filter((checkpoint) => checkpoint.step > step);
+    const old = [...left, ...checkpoints.slice(left.length + this.numToKeep)].map(({ path }) => path);
+    const bests = readdirSync(this.folder)
+      .filter((name) => best && /^best_model_\d+$/.test(name) && name !== `best_model_${best.epoch}`)
+      .map((name) => join(this.folder, name));
+    for (const path of [...old, ...bests]) rmSync(path, { recursive: true, force: true });
   }
 
   /** The newest checkpoint's path. */
   newest(): string | undefined {
-    return listCheckpoints(this.folder)[0];
+    return listCheckpoints(this.folder)[0]?.path;
   }
 
   /**
@@ -211,7 +210,23 @@ export class Checkpoints {
       throw new UserError(`${path} lacks the optimizer's ${variable.name}.`, 'resume from another checkpoint.');
     });
     await model.runtime.write(new Map(values));
+    await this.takeBest(path, state.progress);
     return state.progress;
+  }
+
+  /** Copies the best model so far from where the checkpoint is, if that is another folder: it may stay the best one. */
+  private async takeBest(checkpoint: string, { best }: Progress): Promise<void> {
+    if (best === undefined) return;
+    const [source, target] = [join(dirname(checkpoint), `best_model_${best.epoch}`), this.bestModel(best.epoch)];
+    if (!existsSync(source)) {
+      throw new UserError(
+        `${source} is missing: it was the best model when ${checkpoint} was written.`,
+        'put it there, or start over with --resume none.',
+      );
+    }
+    if (resolve(source) !== resolve(target)) {
+      await replaceFolder(target, (folder) => cp(source, folder, { recursive: true }));
+    }
   }
 
   private differences(other: Identity): string[] {

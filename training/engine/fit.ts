@@ -166,7 +166,7 @@ async function train(options: FitOptions, console: TrainingConsole, pool: Decode
   while (progress.epoch <= h.num_epochs && progress.validationsWithoutImprovement < patience) {
     const { epoch } = progress;
     const speed = new Speed();
-    let rate = 0;
+    let rate = learningRate(Math.max(0, progress.step - 1), schedule);
     for await (const batch of speed.watch(trainLoader.epoch(epoch, progress.batch))) {
       rate = learningRate(progress.step, schedule);
       const { loss, correct } = await step.run(batch, rate, progress.step);

@@ -38,8 +38,11 @@ async function zero(runtime: Runtime, variables: readonly Variable[]): Promise<v
   await program.run({});
 }
 
-/** PyTorch's defaults, https://pytorch.org/docs/stable/generated/torch.optim.Adam.html */
-const ADAM = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+/**
+ * PyTorch's defaults, https://pytorch.org/docs/stable/generated/torch.optim.Adam.html; the betas as float32 holds them, for 1 - beta2
+ * of float32 is off by a hundred thousandth, which the bias correction takes back only if it is of the same beta2.
+ */
+const ADAM = { beta1: Math.fround(0.9), beta2: Math.fround(0.999), epsilon: 1e-8 };
 
 /** Adam (Kingma & Ba, https://arxiv.org/abs/1412.6980) and AdamW (Loshchilov & Hutter, https://arxiv.org/abs/1711.05101). */
 function adam(runtime: Runtime, variables: readonly Variable[], decoupled: boolean, weightDecay: number): Optimizer {

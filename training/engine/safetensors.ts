@@ -18,6 +18,11 @@ interface Entry {
   readonly data_offsets: [number, number];
 }
 
+function isEntry(value: unknown): value is Entry {
+  const { dtype, shape, data_offsets: offsets } = (value ?? {}) as Partial<Entry>;
+  return typeof dtype === 'string' && Array.isArray(shape) && Array.isArray(offsets) && offsets.length === 2;
+}
+
 /** Bytes; what the reference implementation allows for a header. */
 const LARGEST_HEADER = 100_000_000;
 
@@ -73,13 +78,14 @@ async function readHeader(file: FileHandle, path: string): Promise<{ header: Rec
   const json = await readExactly(file, path, 8, length);
   try {
     const { __metadata__: _, ...header } = JSON.parse(json.toString('utf8'));
-    return { header, start: 8 + length };
+    if (Object.values(header).every(isEntry)) return { header: header as Record<string, Entry>, start: 8 + length };
   } catch {
-    throw new UserError(
-      `${path} is not a safetensors file: its header is not JSON.`,
-      'give a file that ends in .safetensors.',
-    );
+    // no JSON at all: told below, as JSON of something else is
   }
+  throw new UserError(
+    `${path} is not a safetensors file: its header is not JSON of tensors.`,
+    'give a file that ends in .safetensors.',
+  );
 }
 
 /** @throws UserError when the file is damaged or holds a type other than float32, int32 and int64 */

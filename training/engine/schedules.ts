@@ -17,14 +17,18 @@ function cosineBetween(from: number, to: number, progress: number): number {
   return to + ((from - to) * (1 + Math.cos(Math.PI * progress))) / 2;
 }
 
+/** Smith & Topin, https://arxiv.org/abs/1708.07120, as torch.optim.lr_scheduler.OneCycleLR by its defaults: the last step is the lowest. */
+function oneCycle(step: number, steps: number): number {
+  const [top, last] = [0.3 * steps - 1, steps - 1];
+  if (step < top) return cosineBetween(1 / 25, 1, step / top);
+  return cosineBetween(1, 1 / 25e4, Math.min(1, (step - top) / (last - top)));
+}
+
 /** Shares of the peak over the progress of training, 0 at its first step and 1 at its end. */
-const SHAPES: Readonly<Record<ScheduleName, (progress: number) => number>> = {
+const SHAPES: Readonly<Record<Exclude<ScheduleName, 'onecycle'>, (progress: number) => number>> = {
   constant: () => 1,
   // Loshchilov & Hutter, https://arxiv.org/abs/1608.03983, without restarts
   cosine: (progress) => cosineBetween(1, 0, progress),
-  // Smith & Topin, https://arxiv.org/abs/1708.07120, with the defaults of torch.optim.lr_scheduler.OneCycleLR
-  onecycle: (progress) =>
-    progress < 0.3 ? cosineBetween(1 / 25, 1, progress / 0.3) : cosineBetween(1, 1 / 25e4, (progress - 0.3) / 0.7),
   // as nnU-Net, https://doi.org/10.1038/s41592-020-01008-z
   polynomial: (progress) => (1 - progress) ** 0.9,
   step: (progress) => 0.1 ** Math.floor(progress * 3),
@@ -32,8 +36,8 @@ const SHAPES: Readonly<Record<ScheduleName, (progress: number) => number>> = {
 
 /** The learning rate of a step, 0 for the first. */
 export function learningRate(step: number, { name, peak, steps, warmupSteps }: ScheduleOptions): number {
-  if (name !== 'onecycle' && step < warmupSteps) return (peak * (step + 1)) / warmupSteps;
-  const start = name === 'onecycle' ? 0 : warmupSteps;
-  const progress = Math.min(1, (step - start) / Math.max(1, steps - start));
+  if (name === 'onecycle') return peak * oneCycle(step, steps);
+  if (step < warmupSteps) return (peak * (step + 1)) / warmupSteps;
+  const progress = Math.min(1, (step - warmupSteps) / Math.max(1, steps - warmupSteps));
   return peak * SHAPES[name](progress);
 }

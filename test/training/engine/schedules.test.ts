@@ -1,0 +1,46 @@
+// Learning rates against those of PyTorch's schedulers (test/oracle/torch_fixtures.py).
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { learningRate, type ScheduleName } from '../../../training/engine/schedules';
+import { assertClose } from '../assert-close';
+import { readFixture } from '../fixture';
+
+type Fixture = { schedules: { steps: number; peak: number } & Record<ScheduleName, number[]> };
+const { schedules } = readFixture<Fixture>('torch.json');
+const { steps, peak } = schedules;
+
+for (const name of ['constant', 'cosine', 'onecycle', 'polynomial', 'step'] as const) {
+  test(`${name} gives the rates of PyTorch`, () => {
+    const rates = Array.from({ length: steps }, (_, step) => learningRate(step, { name, peak, steps, warmupSteps: 0 }));
+    assertClose(rates, schedules[name], 1e-12, 'learning rate');
+  });
+}
+
+for (const name of ['constant', 'cosine', 'polynomial', 'step'] as const) {
+  test(`${name} rises to the peak in the warm-up, and then takes its course over the rest`, () => {
+    const warm = (step: number) => learningRate(step, { name, peak, steps: steps + 5, warmupSteps: 5 });
+    assertClose([0, 1, 2, 3, 4].map(warm), [0.002, 0.004, 0.006, 0.008, 0.01], 1e-12, 'learning rate');
+    assertClose(
+      Array.from({ length: steps }, (_, step) => warm(step + 5)),
+      schedules[name],
+      1e-12,
+      'learning rate',
+    );
+  });
+}
+
+test('onecycle has its own rise: warm-up steps do not touch it', () => {
+  const [without, given] = [0, 5].map((warmupSteps) => learningRate(2, { name: 'onecycle', peak, steps, warmupSteps }));
+  assert.equal(given, without);
+});
+
+test('no schedule fails on a training of a few steps', () => {
+  for (const name of ['constant', 'cosine', 'onecycle', 'polynomial', 'step'] as const) {
+    for (const few of [1, 2, 3, 4]) {
+      for (let step = 0; step < few; step++) {
+        const rate = learningRate(step, { name, peak, steps: few, warmupSteps: 0 });
+        assert.ok(rate > 0 && rate <= peak, `${name}, step ${step} of ${few}: ${rate}`);
+      }
+    }
+  }
+});
