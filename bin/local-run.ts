@@ -8,6 +8,7 @@ import {
   DescribeProcessingJobCommand,
   DescribeTrainingJobCommand,
   SageMakerClient,
+  StopPipelineExecutionCommand,
 } from '@aws-sdk/client-sagemaker';
 import { SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
 import { Listr, type ListrTask } from 'listr2';
@@ -135,8 +136,8 @@ function stepTasks(
           return;
         }
         if (record?.StepStatus === 'Failed') throw new Error(`${step.Name}: ${record.FailureReason}`);
-        if (over() && record === undefined) {
-          task.skip(`${step.Name} (not reached)`);
+        if (over()) {
+          task.skip(`${step.Name} (${record === undefined ? 'not reached' : record.StepStatus})`);
           return;
         }
         await new Promise((wake) => setTimeout(wake, POLL));
@@ -155,6 +156,8 @@ interface Run {
   executionArn: string;
   /** The execution, as it was last seen. */
   state: ExecutionState;
+  /** Settles when the execution is over. */
+  watching: Promise<void>;
   endpoint: string;
   samples: readonly SamplePrediction[];
   accuracy: number;
@@ -186,24 +189,23 @@ async function startPipeline(run: Run, options: LocalRunOptions): Promise<void> 
   run.executionArn = await startExecution(run.client, run.pipeline.name, options.parameters);
 }
 
-/** Tasks for the steps, and beside them the one that looks how they are. */
+/** Begins to look how the execution is; tasks for its steps. */
 function followSteps(run: Run): ListrTask[] {
   let over = false;
   const watch = async () => {
     for await (const state of watchExecution(run.client, run.executionArn, POLL)) run.state = state;
-    over = true;
   };
+  run.watching = watch().finally(() => {
+    over = true;
+  });
+  // what went wrong with it is told when it is waited for
+  run.watching.catch(() => {});
   const { Steps } = JSON.parse(run.pipeline.definition) as { Steps: StepDefinition[] };
-  const [first, ...others] = stepTasks(
+  return stepTasks(
     Steps,
     () => run.state,
     () => over,
   );
-  const watching = watch();
-  const task: ListrTask['task'] = async (context, wrapper) => {
-    await Promise.all([first?.task(context, wrapper), watching]);
-  };
-  return first ? [{ ...first, task }, ...others] : [];
 }
 
 function stepWith(run: Run, kind: 'TrainingJob' | 'Model' | 'RegisterModel'): string | undefined {
@@ -211,7 +213,8 @@ function stepWith(run: Run, kind: 'TrainingJob' | 'Model' | 'RegisterModel'): st
   return arn?.slice(arn.indexOf('/') + 1);
 }
 
-function requireSuccess(run: Run): void {
+async function requireSuccess(run: Run): Promise<void> {
+  await run.watching;
   if (run.state.status === 'Succeeded') return;
   const job = run.state.steps.find(({ StepStatus }) => StepStatus === 'Failed')?.Metadata;
   const arn = job?.TrainingJob?.Arn ?? job?.ProcessingJob?.Arn;
@@ -353,8 +356,16 @@ function withLines(tasks: ListrTask[]): ListrTask[] {
 /** @throws OperationError when the pipeline fails, with the reason and where to read on */
 export async function runLocally(options: LocalRunOptions): Promise<void> {
   const run = {} as Run;
-  const stop = () => void run.plane?.close().then(() => process.exit(130));
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
+  // who ends the run ends the execution: the next run begins its own
+  const stop = async () => {
+    if (run.executionArn !== undefined)
+      await run.client
+        .send(new StopPipelineExecutionCommand({ PipelineExecutionArn: run.executionArn }))
+        .catch(() => {});
+    await run.plane?.close();
+    process.exit(130);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop());
   const tasks = new Listr(
     withLines([
       { title: 'Synthesise the app', task: () => synthesiseApp(run, options) },
@@ -369,7 +380,8 @@ export async function runLocally(options: LocalRunOptions): Promise<void> {
       { title: 'Report', task: () => writeReport(run, options.out) },
       { title: 'Take the endpoint away', task: () => deleteEndpoint(run.client, run.endpoint) },
     ]),
-    { renderer: LIVE ? 'default' : 'silent' },
+    // signals are handled above; Listr's own handler would end this process before its jobs have ended
+    { renderer: LIVE ? 'default' : 'silent', registerSignalListeners: false },
   );
   try {
     await tasks.run();

@@ -20,7 +20,7 @@ const program = new Command('scanline')
   .showHelpAfterError('(add --help for the options and examples)')
   .enablePositionalOptions();
 
-for (const command of [
+for (const subcommand of [
   runCommand(),
   setupCommand(),
   doctorCommand(),
@@ -29,7 +29,7 @@ for (const command of [
   predictCommand(),
   tensorboardCommand(),
 ])
-  program.addCommand(command);
+  program.addCommand(subcommand.copyInheritedSettings(program));
 
 // a reader that has seen enough, as `head`, is no failure
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));

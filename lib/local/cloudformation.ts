@@ -67,6 +67,7 @@ export function resolveTemplate(part: unknown, template: Template): unknown {
       const [separator, values] = value as [string, unknown[]];
       return values.map((entry) => String(inside(entry))).join(separator);
     }
+    if (key?.startsWith('Fn::')) throw new Error(`${key} has no local value; known are Ref, GetAtt, Sub and Join`);
   }
   return Object.fromEntries(entries.map(([name, entry]) => [name, inside(entry)]));
 }

@@ -9,7 +9,7 @@ import type {
   DescribeEndpointOutput,
 } from '@aws-sdk/client-sagemaker';
 import { extract } from 'tar';
-import { notFound, ServiceError } from './errors';
+import { invalid, ServiceError } from './errors';
 import type { Executor, RunningContainer } from './executor';
 import { arn } from './names';
 import type { Registry } from './registry';
@@ -55,6 +55,7 @@ export class Endpoints {
   readonly configs: Collection<DescribeEndpointConfigOutput>;
   readonly endpoints: Collection<DescribeEndpointOutput>;
   private readonly servers = new Map<string, Server[]>();
+  private started: Promise<unknown> = Promise.resolve();
   private turn = 0;
 
   constructor(
@@ -71,10 +72,10 @@ export class Endpoints {
 
   createConfig(request: CreateEndpointConfigInput): string {
     const name = request.EndpointConfigName;
-    if (name === undefined) throw new ServiceError('ValidationException', 'an endpoint configuration needs a name');
-    if (this.configs.get(name))
-      throw new ServiceError('ResourceInUse', `there is an endpoint configuration ${name} already`);
-    for (const { ModelName } of request.ProductionVariants ?? []) this.registry.describeModel(ModelName ?? '');
+    if (name === undefined) throw invalid('an endpoint configuration needs a name');
+    if (this.configs.get(name)) throw invalid(`cannot create already existing endpoint configuration ${name}`);
+    if (!request.ProductionVariants?.length) throw invalid('an endpoint configuration needs a production variant');
+    for (const { ModelName } of request.ProductionVariants) this.registry.describeModel(ModelName ?? '');
     const configArn = arn('endpoint-config', name);
     this.configs.put(name, {
       ...request,
@@ -87,20 +88,20 @@ export class Endpoints {
 
   describeConfig(name: string): DescribeEndpointConfigOutput {
     const config = this.configs.get(name);
-    if (config === undefined) throw notFound('endpoint configuration', name);
+    if (config === undefined) throw invalid(`there is no endpoint configuration ${name}`);
     return config;
   }
 
   describe(name: string): DescribeEndpointOutput {
     const endpoint = this.endpoints.get(name);
-    if (endpoint === undefined) throw notFound('endpoint', name);
+    if (endpoint === undefined) throw invalid(`there is no endpoint ${name}`);
     return endpoint;
   }
 
   /** Begins to start the servers; the endpoint is InService, or Failed, later. */
   create({ EndpointName: name, EndpointConfigName }: CreateEndpointInput): string {
-    if (name === undefined) throw new ServiceError('ValidationException', 'an endpoint needs a name');
-    if (this.endpoints.get(name)) throw new ServiceError('ResourceInUse', `there is an endpoint ${name} already`);
+    if (name === undefined) throw invalid('an endpoint needs a name');
+    if (this.endpoints.get(name)) throw invalid(`cannot create already existing endpoint ${name}`);
     const config = this.describeConfig(EndpointConfigName ?? '');
     const now = new Date();
     const endpointArn = arn('endpoint', name);
@@ -112,20 +113,26 @@ export class Endpoints {
       CreationTime: now,
       LastModifiedTime: now,
     });
-    void this.start(name, config);
+    this.started = Promise.allSettled([this.started, this.start(name, config)]);
     return endpointArn;
   }
 
+  /** Waits until no endpoint is being made any more. */
+  async settled(): Promise<void> {
+    await this.started;
+  }
+
   private async start(name: string, config: DescribeEndpointConfigOutput): Promise<void> {
-    const change = (result: Partial<DescribeEndpointOutput>) => {
-      if (this.endpoints.get(name))
-        this.endpoints.put(name, { ...this.describe(name), ...result, LastModifiedTime: new Date() });
-    };
     const servers: Server[] = [];
     this.servers.set(name, servers);
+    // it may be deleted, and even made anew, while its servers start
+    const isWanted = () => this.servers.get(name) === servers;
+    const change = (result: Partial<DescribeEndpointOutput>) => {
+      if (isWanted()) this.endpoints.put(name, { ...this.describe(name), ...result, LastModifiedTime: new Date() });
+    };
     try {
       for (const { VariantName, ModelName, InitialInstanceCount = 1 } of config.ProductionVariants ?? []) {
-        for (let instance = 0; instance < InitialInstanceCount; instance++) {
+        for (let instance = 0; instance < InitialInstanceCount && isWanted(); instance++) {
           servers.push(await this.startServer(name, VariantName as string, ModelName as string, instance));
         }
       }
@@ -133,7 +140,9 @@ export class Endpoints {
       change({ EndpointStatus: 'InService' });
     } catch (error) {
       change({ EndpointStatus: 'Failed', FailureReason: (error as Error).message });
+      await stopAll(servers);
     }
+    if (!isWanted()) await stopAll(servers);
   }
 
   private log(name: string, variant: string, instance: number): string {
@@ -181,17 +190,19 @@ export class Endpoints {
   }
 
   async invoke(name: string, body: Buffer, headers: Readonly<Record<string, string>>): Promise<InvocationResult> {
-    const { EndpointStatus } = this.describe(name);
+    const status = this.endpoints.get(name)?.EndpointStatus ?? 'not there';
     const servers = this.servers.get(name) ?? [];
-    if (EndpointStatus !== 'InService' || servers.length === 0) {
-      throw new ServiceError('ValidationException', `the endpoint ${name} is ${EndpointStatus}, not InService`);
-    }
+    // the runtime's API has another name for it than the control plane's
+    if (status !== 'InService')
+      throw new ServiceError('ValidationError', `the endpoint ${name} is ${status}, not InService`);
     const { url, variant } = servers[this.turn++ % servers.length] as Server;
     const response = await fetch(`${url}/invocations`, {
       method: 'POST',
       body: new Uint8Array(body),
       headers,
       signal: AbortSignal.timeout(INVOCATION_DEADLINE),
+    }).catch((error: Error) => {
+      throw new ServiceError('ModelError', `${variant} did not answer: ${error.message}`, 424);
     });
     return {
       status: response.status,
@@ -206,6 +217,10 @@ export class Endpoints {
     this.endpoints.delete(name);
     const servers = this.servers.get(name) ?? [];
     this.servers.delete(name);
-    await Promise.all(servers.map(({ container }) => container.stop(GRACE)));
+    await stopAll(servers);
   }
+}
+
+async function stopAll(servers: readonly Server[]): Promise<void> {
+  await Promise.all(servers.map(({ container }) => container.stop(GRACE)));
 }

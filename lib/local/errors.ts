@@ -8,6 +8,9 @@ export class ServiceError extends Error {
       | 'ResourceNotFound'
       | 'ResourceInUse'
       | 'ConflictException'
+      | 'ModelError'
+      | 'SerializationException'
+      | 'ValidationError'
       | 'UnknownOperationException',
     message: string,
     readonly status = 400,
@@ -16,6 +19,11 @@ export class ServiceError extends Error {
   }
 }
 
+export function invalid(message: string): ServiceError {
+  return new ServiceError('ValidationException', message);
+}
+
+/** Only for what SageMaker's API has this error for: pipelines, executions and jobs. */
 export function notFound(what: string, name: string): ServiceError {
   return new ServiceError('ResourceNotFound', `there is no ${what} ${name}`);
 }

@@ -6,8 +6,8 @@ import type {
   PipelineExecutionStep,
   StartPipelineExecutionRequest,
 } from '@aws-sdk/client-sagemaker';
-import { dependenciesOf, type StepDefinition } from '../pipeline';
-import { notFound } from './errors';
+import { allSteps, dependenciesOf, type StepDefinition } from '../pipeline';
+import { notFound, ServiceError } from './errors';
 import type { Jobs } from './jobs';
 import { nameOf, unique } from './names';
 import { chooseParameters, type Definition, type Pipelines } from './pipelines';
@@ -30,6 +30,7 @@ interface Outcome {
   readonly metadata: PipelineExecutionStep['Metadata'];
   readonly properties?: unknown;
   readonly failure?: string;
+  readonly stopped?: boolean;
   /** Steps that now may run. */
   readonly branch?: readonly StepDefinition[];
 }
@@ -38,6 +39,7 @@ export class Executions {
   readonly executions: Collection<Execution>;
   private readonly inProgress = new Set<Promise<void>>();
   private readonly stopping = new Set<string>();
+  private suspended = false;
 
   constructor(
     root: string,
@@ -83,7 +85,9 @@ export class Executions {
   /** Goes on with the executions that a control plane before this one left unfinished. */
   resume(): void {
     for (const { description } of this.executions.list()) {
-      if (description.PipelineExecutionStatus === 'Executing') this.run(description.PipelineExecutionArn as string);
+      const executionArn = description.PipelineExecutionArn as string;
+      if (description.PipelineExecutionStatus === 'Executing') this.run(executionArn);
+      if (description.PipelineExecutionStatus === 'Stopping') this.setStatus(executionArn, 'Stopped');
     }
   }
 
@@ -97,17 +101,24 @@ export class Executions {
   }
 
   /** Starts no more steps, and ends the jobs of those that run. */
-  async stop(executionArn: string): Promise<string> {
-    const { steps } = this.execution(executionArn);
+  stop(executionArn: string): string {
+    const { steps, description } = this.execution(executionArn);
+    const status = description.PipelineExecutionStatus;
+    if (status !== 'Executing' && status !== 'Stopping')
+      throw new ServiceError('ConflictException', `the execution ${executionArn} is ${status}, which is its end`);
     this.stopping.add(executionArn);
     this.setStatus(executionArn, 'Stopping');
-    const running = steps.filter(({ StepStatus }) => StepStatus === 'Executing');
-    await Promise.all(
-      running.map(({ Metadata }) =>
-        this.jobs.stop(nameOf(Metadata?.TrainingJob?.Arn ?? Metadata?.ProcessingJob?.Arn ?? '')),
-      ),
-    );
+    for (const { StepStatus, Metadata } of steps) {
+      if (StepStatus !== 'Executing') continue;
+      if (Metadata?.TrainingJob?.Arn) this.jobs.stopTraining(nameOf(Metadata.TrainingJob.Arn));
+      if (Metadata?.ProcessingJob?.Arn) this.jobs.stopProcessing(nameOf(Metadata.ProcessingJob.Arn));
+    }
     return executionArn;
+  }
+
+  /** From now on no step starts, and none that ends is written down: the next control plane runs it again. */
+  suspend(): void {
+    this.suspended = true;
   }
 
   /** Waits until no execution runs any more. */
@@ -142,11 +153,16 @@ export class Executions {
   }
 
   private run(executionArn: string): void {
-    const done = this.runSteps(executionArn).catch((error: Error) =>
-      this.setStatus(executionArn, 'Failed', error.message),
-    );
+    const done = this.runSteps(executionArn).catch((error: Error) => {
+      if (!this.isSuspended(executionArn)) this.setStatus(executionArn, 'Failed', error.message);
+    });
     this.inProgress.add(done);
     void done.finally(() => this.inProgress.delete(done));
+  }
+
+  /** Whether an execution waits for the next control plane; one that is being stopped comes to its end in this one. */
+  private isSuspended(executionArn: string): boolean {
+    return this.suspended && !this.stopping.has(executionArn);
   }
 
   private async runSteps(executionArn: string): Promise<void> {
@@ -182,12 +198,13 @@ export class Executions {
     };
 
     for (;;) {
-      const stopped = failures.length > 0 || this.stopping.has(executionArn);
+      const stopped = failures.length > 0 || this.stopping.has(executionArn) || this.suspended;
       const ready = [...waiting.values()].filter((step) => dependenciesOf(step).every((name) => succeeded.has(name)));
       if (!stopped) ready.forEach(launch);
       if (running.size === 0 && (stopped || ready.length === 0)) break;
       if (running.size > 0) await Promise.race(running.values());
     }
+    if (this.isSuspended(executionArn)) return;
     if (this.stopping.has(executionArn)) this.setStatus(executionArn, 'Stopped');
     else if (failures.length > 0) this.setStatus(executionArn, 'Failed', failures.join('; '));
     else this.setStatus(executionArn, 'Succeeded');
@@ -216,18 +233,20 @@ export class Executions {
     } catch (error) {
       outcome = { metadata: {}, failure: (error as Error).message };
     }
-    this.putStep(executionArn, {
+    if (this.isSuspended(executionArn)) return outcome;
+    const { metadata, properties: own, failure, stopped } = outcome;
+    const ended: PipelineExecutionStep = {
       ...record,
       EndTime: new Date(),
-      StepStatus: outcome.failure === undefined ? 'Succeeded' : 'Failed',
-      ...(outcome.failure !== undefined && { FailureReason: outcome.failure }),
-      Metadata: outcome.metadata,
-    });
-    if (outcome.properties !== undefined) {
-      this.change(executionArn, ({ properties }) => ({
-        properties: { ...properties, [step.Name]: outcome.properties },
-      }));
-    }
+      StepStatus: stopped ? 'Stopped' : failure === undefined ? 'Succeeded' : 'Failed',
+      ...(failure !== undefined && { FailureReason: failure }),
+      Metadata: metadata,
+    };
+    // in one write: a step that has succeeded must not lack its properties after a kill
+    this.change(executionArn, ({ steps, properties }) => ({
+      steps: [...steps.filter(({ StepName }) => StepName !== step.Name), ended],
+      ...(own !== undefined && { properties: { ...properties, [step.Name]: own } }),
+    }));
     return outcome;
   }
 
@@ -249,9 +268,9 @@ export class Executions {
       },
       properties: propertiesOf,
       propertyFile: (step, file) => {
-        const entry = definition.Steps.find(({ Name }) => Name === step)?.PropertyFiles?.find(
-          ({ PropertyFileName }) => PropertyFileName === file,
-        );
+        const entry = allSteps(definition.Steps)
+          .find(({ Name }) => Name === step)
+          ?.PropertyFiles?.find(({ PropertyFileName }) => PropertyFileName === file);
         if (entry === undefined) throw new Error(`step ${step} has no property file ${file}`);
         const uri = follow(
           propertiesOf(step),
@@ -298,7 +317,7 @@ export class Executions {
         return {
           metadata,
           properties,
-          ...(properties.ProcessingJobStatus !== 'Completed' && { failure: properties.FailureReason }),
+          ...failureOf(properties.ProcessingJobStatus, properties.FailureReason),
         };
       }
       case 'Training': {
@@ -310,7 +329,7 @@ export class Executions {
         return {
           metadata,
           properties,
-          ...(properties.TrainingJobStatus !== 'Completed' && { failure: properties.FailureReason }),
+          ...failureOf(properties.TrainingJobStatus, properties.FailureReason),
         };
       }
       case 'RegisterModel': {
@@ -332,4 +351,10 @@ export class Executions {
         throw new Error(`steps of type ${step.Type} do not run locally yet`);
     }
   }
+}
+
+/** What a job's end means for its step. */
+function failureOf(status: string | undefined, reason: string | undefined): Pick<Outcome, 'failure' | 'stopped'> {
+  if (status === 'Completed') return {};
+  return status === 'Stopped' ? { stopped: true, failure: 'its job was stopped' } : { failure: reason ?? 'no reason' };
 }

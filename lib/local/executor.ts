@@ -1,6 +1,8 @@
 // Runs what SageMaker would run in a container: here as a process of this machine.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { constants } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { ServiceError } from './errors';
 
@@ -24,15 +26,15 @@ export interface RunningContainer {
 
 export interface Executor {
   run(request: ContainerRequest): RunningContainer;
-  /** Ends all that still runs. */
+  /** Ends all that still runs, and starts nothing more. */
   close(): Promise<void>;
 }
 
 /**
  * Starts the command in a process group of its own; beside it waits for the end of descriptor 3, which comes when this process is
- * gone, however it went, and then ends the group: no job outlives its control plane.
+ * gone, however it went, and then ends the group, by force where it must: no job outlives its control plane.
  */
-const GUARD = '(read _ <&3; kill -TERM -$$) 2>/dev/null & exec "$@" 3<&-';
+const GUARD = `(trap '' TERM; read _ <&3; kill -TERM -$$; sleep 5; kill -KILL -$$) 2>/dev/null & exec "$@" 3<&-`;
 
 class ProcessContainer implements RunningContainer {
   readonly exited: Promise<number>;
@@ -41,9 +43,10 @@ class ProcessContainer implements RunningContainer {
     this.exited = new Promise((resolve) => {
       child.on('error', () => resolve(127));
       child.on('exit', (code, signal) => {
-        // lets the waiting guard go
-        (child.stdio[3] as NodeJS.WritableStream | null)?.end();
-        resolve(code ?? 128 + (signal === 'SIGKILL' ? 9 : 15));
+        // as in a container, what the command started ends with it; so does the guard
+        this.signal('SIGKILL');
+        (child.stdio[3] as Socket | null)?.destroy();
+        resolve(code ?? 128 + constants.signals[signal ?? 'SIGKILL']);
       });
     });
   }
@@ -70,13 +73,17 @@ class ProcessContainer implements RunningContainer {
  */
 export class ProcessExecutor implements Executor {
   private readonly running = new Set<RunningContainer>();
+  private closed = false;
 
   /** @param images folder of the commands by the URI of the image */
   constructor(private readonly images: ReadonlyMap<string, string>) {}
 
   run({ image, command, environment, base, log }: ContainerRequest): RunningContainer {
+    if (this.closed) throw new Error('the control plane has ended');
     const folder = this.images.get(image);
     const bin = join(folder ?? '', 'bin');
+    if (command.length === 0)
+      throw new ServiceError('ValidationException', 'a process needs a command: give the job a ContainerEntrypoint');
     if (folder === undefined || !existsSync(join(bin, command[0] as string))) {
       const known = [...this.images.keys()].join(', ') || 'none';
       throw new ServiceError(
@@ -103,6 +110,7 @@ export class ProcessExecutor implements Executor {
   }
 
   async close(): Promise<void> {
+    this.closed = true;
     await Promise.all([...this.running].map((container) => container.stop(5)));
   }
 }

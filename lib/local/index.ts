@@ -30,7 +30,7 @@ export interface LocalSageMaker {
   readonly s3: FolderS3;
   /** The file that has what a job printed. */
   jobLog(name: string): string;
-  /** Ends the server and all that it started. */
+  /** Ends the server and all that it started; executions that are not over go on with the next control plane of the folder. */
   close(): Promise<void>;
 }
 
@@ -55,9 +55,11 @@ export async function startLocalSageMaker({
     s3,
     jobLog: (name) => jobs.log(name),
     close: async () => {
-      await server.close();
+      executions.suspend();
+      jobs.suspend();
       await executor.close();
-      await executions.settled();
+      await server.close();
+      await Promise.all([executions.settled(), jobs.settled(), endpoints.settled()]);
     },
   };
 }

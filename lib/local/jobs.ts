@@ -21,6 +21,9 @@ const FAILURE_LENGTH = 1024;
 /** Seconds between SIGTERM and SIGKILL for a job. */
 const GRACE = 120;
 
+/** Why a job that a control plane before this one ran has no end of its own. */
+const LOST = 'InternalServerError: the control plane ended before the job did';
+
 function requireNew(collection: Collection<unknown>, kind: string, name: string | undefined): string {
   if (name === undefined) throw new ServiceError('ValidationException', `a ${kind} needs a name`);
   if (collection.get(name) !== undefined) throw new ServiceError('ResourceInUse', `there is a ${kind} ${name} already`);
@@ -39,6 +42,9 @@ export class Jobs {
   readonly processing: Collection<DescribeProcessingJobResponse>;
   readonly training: Collection<DescribeTrainingJobResponse>;
   private readonly running = new Map<string, RunningContainer>();
+  private readonly stopped = new Set<string>();
+  private finished: Promise<unknown> = Promise.resolve();
+  private suspended = false;
 
   constructor(
     private readonly root: string,
@@ -47,6 +53,19 @@ export class Jobs {
   ) {
     this.processing = new Collection(join(root, 'processing-jobs'));
     this.training = new Collection(join(root, 'training-jobs'));
+    for (const job of this.processing.list().filter((job) => isUnfinished(job.ProcessingJobStatus)))
+      this.processing.put(job.ProcessingJobName as string, {
+        ...job,
+        ProcessingJobStatus: 'Failed',
+        FailureReason: LOST,
+      });
+    for (const job of this.training.list().filter((job) => isUnfinished(job.TrainingJobStatus)))
+      this.training.put(job.TrainingJobName as string, {
+        ...job,
+        TrainingJobStatus: 'Failed',
+        SecondaryStatus: 'Failed',
+        FailureReason: LOST,
+      });
   }
 
   /** The folder that is /opt/ml for a job. */
@@ -84,11 +103,12 @@ export class Jobs {
       CreationTime: now,
       ProcessingStartTime: now,
     });
-    return { arn: jobArn, finished: this.runProcessing(name, request) };
+    return { arn: jobArn, finished: this.begun(this.runProcessing(name, request)) };
   }
 
   private async runProcessing(name: string, request: CreateProcessingJobRequest): Promise<void> {
     const end = (result: Partial<DescribeProcessingJobResponse>) => {
+      if (this.isSuspended(name)) return;
       this.processing.put(name, { ...this.describeProcessing(name), ...result, ProcessingEndTime: new Date() });
     };
     try {
@@ -111,7 +131,7 @@ export class Jobs {
       );
       if (failure !== undefined) return end({ ProcessingJobStatus: 'Failed', FailureReason: failure });
       for (const { LocalPath, S3Uri } of outputs) this.s3.upload(inside(LocalPath as string), S3Uri as string);
-      end({ ProcessingJobStatus: 'Completed' });
+      end({ ProcessingJobStatus: this.stopped.has(name) ? 'Stopped' : 'Completed' });
     } catch (error) {
       end({ ProcessingJobStatus: 'Failed', FailureReason: `ClientError: ${(error as Error).message}` });
     }
@@ -121,6 +141,7 @@ export class Jobs {
   createTraining(request: CreateTrainingJobRequest): { arn: string; finished: Promise<void> } {
     const name = requireNew(this.training, 'training job', request.TrainingJobName);
     requireOneInstance(request.ResourceConfig?.InstanceCount);
+    for (const { Regex } of request.AlgorithmSpecification?.MetricDefinitions ?? []) requireRegex(Regex);
     const jobArn = arn('training-job', name);
     const now = new Date();
     this.training.put(name, {
@@ -131,11 +152,12 @@ export class Jobs {
       CreationTime: now,
       TrainingStartTime: now,
     });
-    return { arn: jobArn, finished: this.runTraining(name, request) };
+    return { arn: jobArn, finished: this.begun(this.runTraining(name, request)) };
   }
 
   private async runTraining(name: string, request: CreateTrainingJobRequest): Promise<void> {
     const end = (result: Partial<DescribeTrainingJobResponse>) => {
+      if (this.isSuspended(name)) return;
       const { TrainingStartTime } = this.describeTraining(name);
       const now = new Date();
       const seconds = Math.round((now.getTime() - (TrainingStartTime?.getTime() ?? 0)) / 1000);
@@ -185,13 +207,15 @@ export class Jobs {
       ];
       for (const { folder, file } of archives) {
         const archive = join(this.root, 'jobs', name, file);
-        await create({ gzip: true, file: archive, cwd: folder }, readdirSync(folder));
+        const contents = readdirSync(folder);
+        await create({ gzip: true, file: archive, cwd: folder }, contents.length > 0 ? contents : ['.']);
         this.s3.upload(archive, `${output}/${file}`);
         rmSync(archive);
       }
+      const status = this.stopped.has(name) ? 'Stopped' : 'Completed';
       end({
-        TrainingJobStatus: 'Completed',
-        SecondaryStatus: 'Completed',
+        TrainingJobStatus: status,
+        SecondaryStatus: status,
         ModelArtifacts: { S3ModelArtifacts: `${output}/model.tar.gz` },
         ...metrics,
       });
@@ -223,7 +247,8 @@ export class Jobs {
     this.running.set(name, container);
     const status = await container.exited;
     this.running.delete(name);
-    if (status === 0) return undefined;
+    if (this.isSuspended(name)) throw new Error(LOST);
+    if (status === 0 || this.stopped.has(name)) return undefined;
     const file = join(base, 'output', 'failure');
     const reason = existsSync(file) ? readFileSync(file, 'utf8').slice(0, FAILURE_LENGTH) : `see ${this.log(name)}`;
     return `AlgorithmError: ${reason}, exit code: ${status}`;
@@ -239,9 +264,58 @@ export class Jobs {
     });
   }
 
-  /** Ends a job that runs. */
-  async stop(name: string): Promise<void> {
-    await this.running.get(name)?.stop(GRACE);
+  private begun(job: Promise<void>): Promise<void> {
+    this.finished = Promise.allSettled([this.finished, job]);
+    return job;
+  }
+
+  /** Waits until no job runs any more. */
+  async settled(): Promise<void> {
+    await this.finished;
+  }
+
+  /** Begins to end a processing job; what it leaves is kept. */
+  stopProcessing(name: string): void {
+    const job = this.describeProcessing(name);
+    if (!this.stop(name)) return;
+    this.processing.put(name, { ...job, ProcessingJobStatus: 'Stopping' });
+  }
+
+  /** Begins to end a training job; what it leaves is kept. */
+  stopTraining(name: string): void {
+    const job = this.describeTraining(name);
+    if (!this.stop(name)) return;
+    this.training.put(name, { ...job, TrainingJobStatus: 'Stopping', SecondaryStatus: 'Stopping' });
+  }
+
+  /** From now on the end of a job that nobody asked to stop is not its own, and is not written down. */
+  suspend(): void {
+    this.suspended = true;
+  }
+
+  private isSuspended(name: string): boolean {
+    return this.suspended && !this.stopped.has(name);
+  }
+
+  /** Whether the job runs, and will end. */
+  private stop(name: string): boolean {
+    const container = this.running.get(name);
+    if (container === undefined) return false;
+    this.stopped.add(name);
+    void container.stop(GRACE);
+    return true;
+  }
+}
+
+function isUnfinished(status: string | undefined): boolean {
+  return status === 'InProgress' || status === 'Stopping';
+}
+
+function requireRegex(text: string | undefined): void {
+  try {
+    new RegExp(text as string);
+  } catch (error) {
+    throw new ServiceError('ValidationException', `a metric definition is wrong: ${(error as Error).message}`);
   }
 }
 

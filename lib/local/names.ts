@@ -1,5 +1,6 @@
 // Names and ARNs of the account that the local control plane is.
 import { randomBytes } from 'node:crypto';
+import { ServiceError } from './errors';
 
 export const REGION = 'us-east-1';
 export const ACCOUNT = '000000000000';
@@ -10,7 +11,8 @@ export function arn(kind: string, name: string): string {
 }
 
 /** The name in an ARN; a name as it is. */
-export function nameOf(nameOrArn: string): string {
+export function nameOf(nameOrArn: string | undefined): string {
+  if (!nameOrArn) throw new ServiceError('ValidationException', 'the request lacks the name of what it is about');
   return nameOrArn.startsWith('arn:') ? nameOrArn.slice(nameOrArn.indexOf('/') + 1) : nameOrArn;
 }
 

@@ -60,13 +60,19 @@ export function makeOperations({
     }),
     DescribeProcessingJob: ({ ProcessingJobName }: { ProcessingJobName: string }) =>
       jobs.describeProcessing(ProcessingJobName),
-    StopProcessingJob: ({ ProcessingJobName }: { ProcessingJobName: string }) => stopped(jobs, ProcessingJobName),
+    StopProcessingJob: ({ ProcessingJobName }: { ProcessingJobName: string }) => {
+      jobs.stopProcessing(ProcessingJobName);
+      return {};
+    },
     CreateTrainingJob: (request: CreateTrainingJobRequest) => ({ TrainingJobArn: jobs.createTraining(request).arn }),
     DescribeTrainingJob: ({ TrainingJobName }: { TrainingJobName: string }) => ({
       ...jobs.describeTraining(TrainingJobName),
       FinalMetricDataList: jobs.metrics(TrainingJobName),
     }),
-    StopTrainingJob: ({ TrainingJobName }: { TrainingJobName: string }) => stopped(jobs, TrainingJobName),
+    StopTrainingJob: ({ TrainingJobName }: { TrainingJobName: string }) => {
+      jobs.stopTraining(TrainingJobName);
+      return {};
+    },
 
     CreateModel: (request: CreateModelInput) => ({ ModelArn: registry.createModel(request) }),
     DescribeModel: ({ ModelName }: { ModelName: string }) => registry.describeModel(ModelName),
@@ -112,9 +118,4 @@ interface ExecutionRequest {
 
 interface GroupRequest {
   readonly ModelPackageGroupName: string;
-}
-
-async function stopped(jobs: Jobs, name: string): Promise<object> {
-  await jobs.stop(name);
-  return {};
 }

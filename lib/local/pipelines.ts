@@ -28,22 +28,20 @@ export class Pipelines {
     const { PipelineName: name, PipelineDefinition: definition, RoleArn } = request;
     if (!name || !definition || !RoleArn)
       throw new ServiceError('ValidationException', 'a pipeline needs a name, a definition and a role');
-    if (this.pipelines.get(name)) throw new ServiceError('ConflictException', `there is a pipeline ${name} already`);
+    if (this.pipelines.get(name))
+      throw new ServiceError('ValidationException', `a pipeline with the name ${name} already exists`);
     const pipelineArn = arn('pipeline', name);
     const now = new Date();
     this.put(
       name,
-      { PipelineArn: pipelineArn, PipelineName: name, RoleArn, CreationTime: now, PipelineStatus: 'Active' },
+      { PipelineArn: pipelineArn, PipelineName: name, CreationTime: now, PipelineStatus: 'Active' },
       request,
       definition,
     );
     return pipelineArn;
   }
 
-  update(
-    name: string,
-    request: Pick<CreatePipelineRequest, 'PipelineDefinition' | 'PipelineDescription' | 'PipelineDisplayName'>,
-  ): string {
+  update(name: string, request: Partial<CreatePipelineRequest>): string {
     const pipeline = this.describe(name);
     this.put(nameOf(name), pipeline, request, request.PipelineDefinition ?? (pipeline.PipelineDefinition as string));
     return pipeline.PipelineArn as string;
@@ -55,15 +53,13 @@ export class Pipelines {
     request: Partial<CreatePipelineRequest>,
     definition: string,
   ): void {
-    let findings: readonly string[];
-    try {
-      findings = check(JSON.parse(definition)).map(({ where, problem }) => `${where}: ${problem}`);
-    } catch (error) {
-      findings = [`the definition is not JSON: ${(error as Error).message}`];
-    }
+    const findings = check(parseDefinition(definition)).map(
+      ({ where, problem, fix }) => `${where}: ${problem} Fix: ${fix}`,
+    );
     if (findings.length > 0) throw new ServiceError('ValidationException', findings.join('\n'));
     this.pipelines.put(name, {
       ...pipeline,
+      ...(request.RoleArn !== undefined && { RoleArn: request.RoleArn }),
       PipelineDisplayName: request.PipelineDisplayName ?? pipeline.PipelineDisplayName ?? name,
       ...(request.PipelineDescription !== undefined && { PipelineDescription: request.PipelineDescription }),
       PipelineDefinition: definition,
@@ -76,6 +72,18 @@ export class Pipelines {
     if (pipeline === undefined) throw notFound('pipeline', nameOrArn);
     return pipeline;
   }
+}
+
+function parseDefinition(text: string): Definition {
+  let definition: Partial<Definition> | null;
+  try {
+    definition = JSON.parse(text);
+  } catch (error) {
+    throw new ServiceError('ValidationException', `the definition is not JSON: ${(error as Error).message}`);
+  }
+  if (!Array.isArray(definition?.Steps))
+    throw new ServiceError('ValidationException', 'the definition has no list of Steps');
+  return definition as Definition;
 }
 
 /** The value of each parameter, in its own type. */

@@ -9,7 +9,7 @@ import type {
   DescribeModelPackageOutput,
   ModelPackageSummary,
 } from '@aws-sdk/client-sagemaker';
-import { notFound, ServiceError } from './errors';
+import { invalid, ServiceError } from './errors';
 import { arn, nameOf } from './names';
 import { Collection } from './store';
 
@@ -35,7 +35,7 @@ export class Registry {
   createGroup({ ModelPackageGroupName: name, ModelPackageGroupDescription }: CreateModelPackageGroupInput): string {
     if (name === undefined) throw new ServiceError('ValidationException', 'a model package group needs a name');
     if (this.groups.get(name))
-      throw new ServiceError('ConflictException', `there is a model package group ${name} already`);
+      throw new ServiceError('ValidationException', `the model package group ${name} already exists`);
     const groupArn = arn('model-package-group', name);
     this.groups.put(name, {
       ModelPackageGroupName: name,
@@ -48,15 +48,15 @@ export class Registry {
     return groupArn;
   }
 
-  describeGroup(nameOrArn: string): DescribeModelPackageGroupOutput {
+  describeGroup(nameOrArn: string | undefined): DescribeModelPackageGroupOutput {
     const group = this.groups.get(nameOf(nameOrArn));
-    if (group === undefined) throw notFound('model package group', nameOrArn);
+    if (group === undefined) throw invalid(`there is no model package group ${nameOrArn}`);
     return group;
   }
 
   /** Adds the next version to a group. */
   createPackage(request: CreateModelPackageInput): string {
-    const group = this.describeGroup(request.ModelPackageGroupName ?? '').ModelPackageGroupName as string;
+    const group = this.describeGroup(request.ModelPackageGroupName).ModelPackageGroupName as string;
     const version = this.versions(group).length + 1;
     const packageArn = arn('model-package', `${group}/${version}`);
     this.packages.put(`${group}/${version}`, {
@@ -75,7 +75,7 @@ export class Registry {
 
   describePackage(nameOrArn: string): DescribeModelPackageOutput {
     const found = this.packages.get(nameOf(nameOrArn));
-    if (found === undefined) throw notFound('model package', nameOrArn);
+    if (found === undefined) throw invalid(`there is no model package ${nameOrArn}`);
     return found;
   }
 
@@ -105,22 +105,26 @@ export class Registry {
   createModel(request: CreateModelInput): string {
     const name = request.ModelName;
     if (name === undefined) throw new ServiceError('ValidationException', 'a model needs a name');
-    if (this.models.get(name)) throw new ServiceError('ResourceInUse', `there is a model ${name} already`);
+    if (this.models.get(name)) throw invalid(`cannot create already existing model ${name}`);
+    this.sourceOf(name, request);
     const modelArn = arn('model', name);
     this.models.put(name, { ...request, ModelName: name, ModelArn: modelArn, CreationTime: new Date() });
-    this.containerOf(name);
     return modelArn;
   }
 
   describeModel(name: string): DescribeModelOutput {
     const model = this.models.get(name);
-    if (model === undefined) throw notFound('model', name);
+    if (model === undefined) throw invalid(`there is no model ${name}`);
     return model;
   }
 
   /** What a model's container is started from, whether it names it itself or by a model package. */
   containerOf(modelName: string): ContainerSource {
-    const { PrimaryContainer, Containers = [] } = this.describeModel(modelName);
+    return this.sourceOf(modelName, this.describeModel(modelName));
+  }
+
+  private sourceOf(modelName: string, model: Partial<DescribeModelOutput>): ContainerSource {
+    const { PrimaryContainer, Containers = [] } = model;
     const container = PrimaryContainer ?? (Containers.length === 1 ? Containers[0] : undefined);
     if (container === undefined)
       throw new ServiceError(

@@ -28,8 +28,8 @@ export function follow(value: unknown, path: string): unknown {
 
 function get(path: string, values: Values): unknown {
   const [, root, name, rest = ''] = /^(\w+)\.([^.[]+)(.*)$/.exec(path) ?? [];
-  if (root === 'Parameters') return values.parameters[name as string];
-  if (root === 'Execution') return values.execution[name as string];
+  if (root === 'Parameters') return follow(values.parameters, `.${name}`);
+  if (root === 'Execution') return follow(values.execution, `.${name}`);
   if (root === 'Steps') return follow(values.properties(name as string), rest);
   throw new Error(`the reference ${path} cannot be resolved`);
 }

@@ -1,6 +1,6 @@
 // S3 as a folder: s3://bucket/key is root/bucket/key.
 import { cpSync, existsSync, mkdirSync, statSync } from 'node:fs';
-import { dirname, join, normalize } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ServiceError } from './errors';
 
 export class FolderS3 {
@@ -10,8 +10,14 @@ export class FolderS3 {
   path(uri: string): string {
     const match = /^s3:\/\/([a-z0-9][a-z0-9.-]+)(?:\/(.*))?$/.exec(uri);
     if (!match) throw new ServiceError('ValidationException', `'${uri}' is not an S3 URI; write it as s3://bucket/key`);
-    const key = normalize(`/${match[2] ?? ''}`);
-    return join(this.root, match[1] as string, key);
+    const [, bucket = '', key = ''] = match;
+    // a folder would take such keys elsewhere, even out of the bucket
+    if (key.split('/').some((part) => part === '.' || part === '..'))
+      throw new ServiceError(
+        'ValidationException',
+        `'${uri}' has . or .. in its key, which S3 as a folder cannot hold`,
+      );
+    return join(this.root, bucket, key);
   }
 
   /** Copies an object, or all below a prefix, to a folder of this machine. */

@@ -21,13 +21,27 @@ function encode(response: object): string {
   });
 }
 
-function refuse(reply: FastifyReply, error: Error): FastifyReply {
-  const { type, status } = error instanceof ServiceError ? error : { type: 'InternalFailure', status: 500 };
+function refuse(reply: FastifyReply, error: Error & { statusCode?: number }): FastifyReply {
+  const { type, status } =
+    error instanceof ServiceError
+      ? error
+      : (error.statusCode ?? 500) < 500
+        ? { type: 'ValidationException', status: 400 }
+        : { type: 'InternalFailure', status: 500 };
   return reply
     .status(status)
     .header('x-amzn-errortype', type)
     .type(JSON_1_1)
     .send(JSON.stringify({ __type: type, message: error.message }));
+}
+
+function parse(body: Buffer | undefined): unknown {
+  if (body === undefined || body.length === 0) return {};
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch (error) {
+    throw new ServiceError('SerializationException', `the request is not JSON: ${(error as Error).message}`);
+  }
 }
 
 /** The server, not yet listening. */
@@ -43,7 +57,8 @@ export function makeServer(operations: Readonly<Record<string, Operation>>, endp
 
   server.post('/', async (request, reply) => {
     const target = String(request.headers['x-amz-target'] ?? '');
-    const operation = operations[TARGET.exec(target)?.[1] ?? ''];
+    const name = TARGET.exec(target)?.[1] ?? '';
+    const operation = Object.hasOwn(operations, name) ? operations[name] : undefined;
     if (operation === undefined) {
       const known = Object.keys(operations).join(', ');
       throw new ServiceError(
@@ -51,8 +66,7 @@ export function makeServer(operations: Readonly<Record<string, Operation>>, endp
         `'${target}' is not known here; known operations of SageMaker are: ${known}`,
       );
     }
-    const body = request.body as Buffer | undefined;
-    const response = await operation((body && body.length > 0 ? JSON.parse(body.toString('utf8')) : {}) as never);
+    const response = await operation(parse(request.body as Buffer | undefined) as never);
     return reply.type(JSON_1_1).send(encode(response));
   });
 
@@ -66,7 +80,8 @@ export function makeServer(operations: Readonly<Record<string, Operation>>, endp
     const result = await endpoints.invoke(name, (request.body as Buffer | undefined) ?? Buffer.alloc(0), headers);
     if (result.status >= 400) {
       // SageMaker passes on what went wrong in a container as one error of its own
-      const message = `Received client error (${result.status}) from ${result.variant} with message "${result.body.toString('utf8')}"`;
+      const side = result.status < 500 ? 'client' : 'server';
+      const message = `Received ${side} error (${result.status}) from ${result.variant} with message "${result.body.toString('utf8')}"`;
       return reply
         .status(424)
         .header('x-amzn-errortype', 'ModelError')

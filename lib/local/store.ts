@@ -15,7 +15,8 @@ function reviver(_key: string, value: unknown): unknown {
 
 /** Resources of one kind, by name, in the order in which they were made. */
 export class Collection<Resource> {
-  private readonly items = new Map<string, Resource>();
+  private readonly items = new Map<string, { readonly order: number; readonly value: Resource }>();
+  private made = 0;
 
   /** @param folder holds a file for each resource */
   constructor(private readonly folder: string) {
@@ -29,21 +30,24 @@ export class Collection<Resource> {
           value: Resource;
         },
     );
-    for (const { name, value } of saved.sort((a, b) => a.order - b.order)) this.items.set(name, value);
+    for (const { name, order, value } of saved.sort((a, b) => a.order - b.order)) {
+      this.items.set(name, { order, value });
+      this.made = order + 1;
+    }
   }
 
   get(name: string): Resource | undefined {
-    return this.items.get(name);
+    return this.items.get(name)?.value;
   }
 
   list(): Resource[] {
-    return [...this.items.values()];
+    return [...this.items.values()].map(({ value }) => value);
   }
 
   /** Adds or changes a resource; on disk it is the old or the new one, never half of either. */
   put(name: string, value: Resource): void {
-    const order = this.items.has(name) ? [...this.items.keys()].indexOf(name) : this.items.size;
-    this.items.set(name, value);
+    const order = this.items.get(name)?.order ?? this.made++;
+    this.items.set(name, { order, value });
     const file = this.file(name);
     writeFileSync(`${file}.new`, JSON.stringify({ name, order, value }, replacer, 2));
     renameSync(`${file}.new`, file);

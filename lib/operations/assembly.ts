@@ -1,6 +1,6 @@
 // Synthesises a CDK app, as the `cdk` command does, and finds the pipelines in what it gives.
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Resource, Template } from '../local/cloudformation';
 import { OperationError } from './errors';
@@ -23,10 +23,12 @@ export interface AppOptions {
 }
 
 function readCdkJson(folder: string): { app?: string; context?: Record<string, unknown> } {
+  const file = join(folder, 'cdk.json');
+  if (!existsSync(file)) return {};
   try {
-    return JSON.parse(readFileSync(join(folder, 'cdk.json'), 'utf8'));
-  } catch {
-    return {};
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new OperationError(`${file} is not JSON: ${(error as Error).message}.`, 'mend the file.');
   }
 }
 
@@ -50,6 +52,11 @@ export function synthesize({ folder, app, output }: AppOptions): SynthesizedPipe
     throw new OperationError(
       `the CDK app \`${command}\` failed:\n${`${stdout}${stderr}`.trim()}`,
       'mend what it says above.',
+    );
+  if (!existsSync(output))
+    throw new OperationError(
+      `the CDK app \`${command}\` wrote no templates.`,
+      'have it make an App, and synthesise it.',
     );
   return pipelinesIn(output);
 }

@@ -14,6 +14,12 @@ export interface StepDefinition {
   }[];
 }
 
+interface ParameterDefinition {
+  readonly Name: string;
+  readonly DefaultValue?: unknown;
+  readonly EnumValues?: readonly unknown[];
+}
+
 interface Definition {
   readonly Parameters?: readonly unknown[];
   readonly Steps?: readonly unknown[];
@@ -25,7 +31,7 @@ const STEP_NAME = /^[A-Za-z0-9][-_A-Za-z0-9]{0,63}$/;
 /** The steps inside a step: the branches of a condition. */
 export function branchesOf(step: StepDefinition): readonly StepDefinition[] {
   if (step.Type !== 'Condition') return [];
-  const { IfSteps = [], ElseSteps = [] } = step.Arguments as {
+  const { IfSteps = [], ElseSteps = [] } = (step.Arguments ?? {}) as {
     IfSteps?: StepDefinition[];
     ElseSteps?: StepDefinition[];
   };
@@ -74,6 +80,19 @@ function checkNames(kind: string, names: readonly string[]): Finding[] {
     }
   }
   return findings;
+}
+
+/** Defaults that are not among the values that their parameters allow. */
+function checkDefaults(parameters: readonly ParameterDefinition[]): Finding[] {
+  return parameters
+    .filter(
+      ({ DefaultValue, EnumValues }) => DefaultValue !== undefined && EnumValues?.includes(DefaultValue) === false,
+    )
+    .map(({ Name, DefaultValue, EnumValues = [] }) => ({
+      where: `parameter ${Name}`,
+      problem: `its default is ${DefaultValue}, which it does not allow.`,
+      fix: `choose one of: ${EnumValues.join(', ')}.`,
+    }));
 }
 
 function checkReference(
@@ -133,6 +152,17 @@ function outputNames(step: StepDefinition): string[] {
   return (config?.Outputs ?? []).map(({ OutputName }) => OutputName);
 }
 
+function checkPropertyFiles(step: StepDefinition): Finding[] {
+  const outputs = outputNames(step);
+  return (step.PropertyFiles ?? [])
+    .filter(({ OutputName }) => !outputs.includes(OutputName))
+    .map(({ PropertyFileName, OutputName }) => ({
+      where: `step ${step.Name}`,
+      problem: `its property file ${PropertyFileName} is in the output ${OutputName}, which it does not produce.`,
+      fix: `its outputs are: ${outputs.join(', ') || 'none'}.`,
+    }));
+}
+
 /** A step that, in the end, waits for itself; the branches of a condition wait for the condition. */
 function checkCycles(steps: ReadonlyMap<string, StepDefinition>): Finding[] {
   const state = new Map<string, 'open' | 'done'>();
@@ -166,16 +196,21 @@ function checkCycles(steps: ReadonlyMap<string, StepDefinition>): Finding[] {
 export function check(definition: Definition): Finding[] {
   const steps = allSteps((definition.Steps ?? []) as StepDefinition[]);
   const byName = new Map(steps.map((step) => [step.Name, step]));
-  const parameters = (definition.Parameters ?? []).map((parameter) => (parameter as { Name: string }).Name);
+  const defined = (definition.Parameters ?? []) as ParameterDefinition[];
+  const parameters = defined.map(({ Name }) => Name);
   return [
     ...checkNames(
       'step',
       steps.map(({ Name }) => Name),
     ),
     ...checkNames('parameter', parameters),
+    ...checkDefaults(defined),
     ...steps.flatMap((step) =>
-      referencesIn(step.Arguments).flatMap((path) => checkReference(`step ${step.Name}`, path, byName, parameters)),
+      [...new Set(referencesIn(step.Arguments))].flatMap((path) =>
+        checkReference(`step ${step.Name}`, path, byName, parameters),
+      ),
     ),
+    ...steps.flatMap(checkPropertyFiles),
     ...steps.flatMap((step) =>
       (step.DependsOn ?? [])
         .filter((name) => !byName.has(name))

@@ -9,17 +9,7 @@ import { Construct } from 'constructs';
 /** The folder of this package, in a checkout as under node_modules. */
 const packageRoot = dirname(require.resolve('scanline-sagemaker/package.json'));
 
-/** What of the package goes into its image; all else would only change the image's hash. */
-const IMAGE_CONTENTS = [
-  'dist/bin',
-  'dist/training',
-  'dist/containers',
-  'training/native',
-  'containers/byoc',
-  'package.json',
-  'package-lock.json',
-  '.npmrc',
-];
+const OWN_COMMANDS = 'scanline-sagemaker/containers/byoc';
 
 /** An image that jobs run, with what else is known of it. */
 export class ByocImage extends Construct {
@@ -37,16 +27,15 @@ export class ByocImage extends Construct {
     super(scope, id);
   }
 
-  /** Scanline's own image: the trainer, the server, and the commands of the other stages. */
+  /** Scanline's own image: the trainer, the server, and the commands of the other stages. The package's .dockerignore says what goes in. */
   static scanline(scope: Construct, id: string): ByocImage {
     const asset = new DockerImageAsset(scope, `${id}Asset`, {
       directory: packageRoot,
       file: 'containers/byoc/Dockerfile',
       platform: Platform.LINUX_AMD64,
       ignoreMode: IgnoreMode.DOCKER,
-      exclude: ['**', ...IMAGE_CONTENTS.flatMap((path) => [`!${path}`])],
     });
-    return new ByocImage(scope, id, asset.imageUri, 'scanline-sagemaker/containers/byoc', asset.repository);
+    return new ByocImage(scope, id, asset.imageUri, OWN_COMMANDS, asset.repository);
   }
 
   /** An image built from a folder with a Dockerfile. */
@@ -62,6 +51,11 @@ export class ByocImage extends Construct {
 
   static fromUri(scope: Construct, id: string, uri: string): ByocImage {
     return new ByocImage(scope, id, uri, undefined, undefined);
+  }
+
+  /** Whether it is Scanline's own. */
+  get isScanline(): boolean {
+    return this.localCommands === OWN_COMMANDS;
   }
 
   /** Allows pulling it, where its repository is known. */

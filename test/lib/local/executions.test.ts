@@ -1,0 +1,271 @@
+// Executions over HTTP: steps in the order of their dependencies, branches both ways, and each way in which one can end.
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { type TestContext, test } from 'node:test';
+import {
+  CreateModelPackageGroupCommand,
+  DescribeModelCommand,
+  DescribeModelPackageCommand,
+  DescribePipelineExecutionCommand,
+  DescribeProcessingJobCommand,
+  ListPipelineExecutionStepsCommand,
+  type PipelineExecutionStep,
+  StopPipelineExecutionCommand,
+} from '@aws-sdk/client-sagemaker';
+import { pushPipeline, startExecution } from '../../../lib/operations/execution';
+import {
+  ConditionStep,
+  ExecutionVariables,
+  FailStep,
+  greaterThanOrEqualTo,
+  join,
+  jsonGet,
+  ModelStep,
+  ParameterFloat,
+  ParameterString,
+  Pipeline,
+  ProcessingStep,
+  type PropertyFile,
+  RegisterModelStep,
+  type Step,
+  TrainingStep,
+} from '../../../lib/pipeline';
+import { controlPlane, endOf, eventually, IMAGE, ROLE, type TestPlane } from './control-plane';
+
+const message = new ParameterString('Message', { defaultValue: 'hello' });
+const least = new ParameterFloat('Least', { defaultValue: 0.5 });
+const REPORT: PropertyFile = { name: 'Report', outputName: 'report', path: 'report.json' };
+
+interface WorkOptions {
+  readonly arguments?: readonly (string | ParameterString)[];
+  readonly dependsOn?: readonly Step[];
+}
+
+/** A processing step: runs a command of the image, with an output `report`. */
+function work(name: string, command: string, { arguments: given = [], dependsOn = [] }: WorkOptions = {}) {
+  const uri = join('/', 's3://bucket', ExecutionVariables.pipelineExecutionId, name);
+  return new ProcessingStep(name, {
+    arguments: {
+      ProcessingResources: { ClusterConfig: { InstanceCount: 1, InstanceType: 'ml.m5.xlarge', VolumeSizeInGB: 1 } },
+      AppSpecification: { ImageUri: IMAGE, ContainerEntrypoint: [command], ContainerArguments: given },
+      RoleArn: ROLE,
+      ProcessingOutputConfig: {
+        Outputs: [
+          {
+            OutputName: 'report',
+            S3Output: { S3Uri: uri, LocalPath: '/opt/ml/processing/report', S3UploadMode: 'EndOfJob' },
+          },
+        ],
+      },
+    },
+    propertyFiles: [REPORT],
+    dependsOn,
+  });
+}
+
+/** Commands of the image. */
+const SCRIPTS = {
+  score: 'echo "{\\"metrics\\": [{\\"score\\": 0.75}]}" > processing/report/report.json',
+  say: 'echo "$@"',
+  fail: 'mkdir -p output; echo "the scanner is off" > output/failure; exit 2',
+  wait: 'echo ready; exec sleep 60',
+  train: 'echo weights > model/weights; echo "loss=0.5;"',
+};
+
+async function push(context: TestContext, steps: readonly Step[], scripts: Record<string, string> = SCRIPTS) {
+  const plane = await controlPlane(context, scripts);
+  const definition = JSON.stringify(new Pipeline('p', { parameters: [message, least], steps }).definition());
+  await pushPipeline(plane.client, { name: 'p', definition, roleArn: ROLE });
+  return plane;
+}
+
+async function stepsOf({ client }: TestPlane, executionArn: string): Promise<PipelineExecutionStep[]> {
+  const list = new ListPipelineExecutionStepsCommand({ PipelineExecutionArn: executionArn });
+  return (await client.send(list)).PipelineExecutionSteps as PipelineExecutionStep[];
+}
+
+async function run(context: TestContext, steps: readonly Step[], parameters: Record<string, string> = {}) {
+  const plane = await push(context, steps);
+  const executionArn = await startExecution(plane.client, 'p', parameters);
+  const execution = await endOf(plane.client, executionArn);
+  const ended = await stepsOf(plane, executionArn);
+  const step = (name: string) => ended.find(({ StepName }) => StepName === name) as PipelineExecutionStep;
+  return { plane, execution, steps: ended, step };
+}
+
+function gate(evaluation: ProcessingStep): Step[] {
+  const score = jsonGet(evaluation, REPORT, 'metrics[0].score');
+  const condition = new ConditionStep('Gate', {
+    conditions: [greaterThanOrEqualTo(score, least)],
+    ifSteps: [work('Passed', 'say')],
+    elseSteps: [new FailStep('Refused', { errorMessage: join(' ', 'only', score, 'of', least) })],
+  });
+  return [evaluation, condition];
+}
+
+test('an execution whose steps all succeed has succeeded', async (t) => {
+  const { execution, steps } = await run(t, [work('A', 'say'), work('B', 'say')]);
+  assert.equal(execution.PipelineExecutionStatus, 'Succeeded', execution.FailureReason);
+  assert.deepEqual(steps.map(({ StepName, StepStatus }) => `${StepName} ${StepStatus}`).sort(), [
+    'A Succeeded',
+    'B Succeeded',
+  ]);
+});
+
+test('a step begins when what it depends on has ended', async (t) => {
+  const first = work('First', 'score');
+  const { step } = await run(t, [work('Second', 'say', { dependsOn: [first] }), first]);
+  const ended = step('First').EndTime as Date;
+  assert.ok(ended <= (step('Second').StartTime as Date), `${ended} is after ${step('Second').StartTime}`);
+});
+
+test('steps that do not depend on each other run at the same time', async (t) => {
+  const waitForOther = (own: string, other: string) =>
+    `touch ../../../../${own}; for i in $(seq 200); do [ -e ../../../../${other} ] && exit 0; sleep 0.05; done; exit 1`;
+  const plane = await push(t, [work('A', 'a'), work('B', 'b')], {
+    a: waitForOther('a', 'b'),
+    b: waitForOther('b', 'a'),
+  });
+  const execution = await endOf(plane.client, await startExecution(plane.client, 'p', {}));
+  assert.equal(execution.PipelineExecutionStatus, 'Succeeded', execution.FailureReason);
+});
+
+test('parameters that are chosen win over their defaults', async (t) => {
+  const { plane, step } = await run(t, [work('Say', 'say', { arguments: [message] })], { Message: 'good morning' });
+  const name = step('Say').Metadata?.ProcessingJob?.Arn?.split('/')[1];
+  const job = await plane.client.send(new DescribeProcessingJobCommand({ ProcessingJobName: name }));
+  assert.deepEqual(job.AppSpecification?.ContainerArguments, ['good morning']);
+});
+
+test('a condition that holds takes the first branch', async (t) => {
+  const { execution, steps, step } = await run(t, gate(work('Evaluate', 'score')), { Least: '0.75' });
+  assert.equal(execution.PipelineExecutionStatus, 'Succeeded', execution.FailureReason);
+  assert.equal(step('Gate').Metadata?.Condition?.Outcome, 'True');
+  assert.deepEqual(steps.map(({ StepName }) => StepName).sort(), ['Evaluate', 'Gate', 'Passed']);
+});
+
+test('a condition that does not hold takes the other, whose Fail step ends the execution with its message', async (t) => {
+  const { execution, step } = await run(t, gate(work('Evaluate', 'score')), { Least: '0.76' });
+  assert.equal(step('Gate').Metadata?.Condition?.Outcome, 'False');
+  assert.equal(step('Refused').StepStatus, 'Failed');
+  assert.equal(step('Refused').Metadata?.Fail?.ErrorMessage, 'only 0.75 of 0.76');
+  assert.equal(step('Passed'), undefined);
+  assert.equal(execution.PipelineExecutionStatus, 'Failed');
+  assert.match(execution.FailureReason as string, /only 0\.75 of 0\.76/);
+});
+
+test('a property file of a step inside a branch is found', async (t) => {
+  const [evaluation, inner] = gate(work('Evaluate', 'score')) as [Step, Step];
+  const outer = new ConditionStep('Outer', {
+    conditions: [greaterThanOrEqualTo(least, 0)],
+    ifSteps: [evaluation, inner],
+  });
+  const { execution, step } = await run(t, [outer]);
+  assert.equal(execution.PipelineExecutionStatus, 'Succeeded', execution.FailureReason);
+  assert.equal(step('Gate').Metadata?.Condition?.Outcome, 'True');
+});
+
+test('a property file that was not written fails the condition, which names it', async (t) => {
+  const { execution, step } = await run(t, gate(work('Evaluate', 'say')));
+  assert.equal(execution.PipelineExecutionStatus, 'Failed');
+  assert.match(step('Gate').FailureReason as string, /report\.json/);
+});
+
+test('a job that fails ends the execution with its reason, and what depends on it does not run', async (t) => {
+  const broken = work('Broken', 'fail');
+  const { execution, steps } = await run(t, [broken, work('After', 'say', { dependsOn: [broken] })]);
+  assert.equal(execution.PipelineExecutionStatus, 'Failed');
+  assert.match(execution.FailureReason as string, /step Broken failed: AlgorithmError: the scanner is off/);
+  assert.deepEqual(
+    steps.map(({ StepName, StepStatus }) => [StepName, StepStatus]),
+    [['Broken', 'Failed']],
+  );
+});
+
+test('after a failure what runs comes to its end, and nothing more begins', async (t) => {
+  const slow = work('Slow', 'slow');
+  const broken = work('Broken', 'fail');
+  // ends only when the failure has been written down
+  const waitForFailure =
+    'for i in $(seq 200); do grep -q "scanner is off" ../../../../pipeline-executions/*.json && exit 0; sleep 0.05; done; exit 1';
+  const plane = await push(t, [slow, broken, work('AfterSlow', 'say', { dependsOn: [slow] })], {
+    ...SCRIPTS,
+    slow: waitForFailure,
+  });
+  const executionArn = await startExecution(plane.client, 'p', {});
+  assert.equal((await endOf(plane.client, executionArn)).PipelineExecutionStatus, 'Failed');
+  assert.deepEqual(
+    (await stepsOf(plane, executionArn)).map(({ StepName, StepStatus }) => `${StepName} ${StepStatus}`).sort(),
+    ['Broken Failed', 'Slow Succeeded'],
+  );
+});
+
+test('what a job produced goes on to the steps that refer to it: a model, and a version of it', async (t) => {
+  const train = new TrainingStep('Train', {
+    arguments: {
+      AlgorithmSpecification: {
+        TrainingImage: IMAGE,
+        TrainingInputMode: 'File',
+        MetricDefinitions: [{ Name: 'loss', Regex: 'loss=([0-9.]+);' }],
+      },
+      RoleArn: ROLE,
+      OutputDataConfig: { S3OutputPath: 's3://bucket/models' },
+      ResourceConfig: { InstanceCount: 1, InstanceType: 'ml.m5.xlarge', VolumeSizeInGB: 1 },
+      StoppingCondition: { MaxRuntimeInSeconds: 60 },
+    },
+  });
+  const container = { Image: IMAGE, ModelDataUrl: train.properties.ModelArtifacts.S3ModelArtifacts };
+  const model = new ModelStep('Model', { arguments: { PrimaryContainer: container, ExecutionRoleArn: ROLE } });
+  const version = new RegisterModelStep('Register', {
+    arguments: {
+      ModelPackageGroupName: 'group',
+      InferenceSpecification: { Containers: [container] },
+      CustomerMetadataProperties: {
+        loss: join('', train.properties.FinalMetricDataList.loss?.Value as typeof least),
+      },
+    },
+  });
+  const plane = await push(t, [model, version, train]);
+  const { client } = plane;
+  await client.send(new CreateModelPackageGroupCommand({ ModelPackageGroupName: 'group' }));
+  const executionArn = await startExecution(client, 'p', {});
+  const execution = await endOf(client, executionArn);
+  assert.equal(execution.PipelineExecutionStatus, 'Succeeded', execution.FailureReason);
+  const metadata = (await stepsOf(plane, executionArn)).map((step) => step.Metadata);
+  const modelArn = metadata.find((entry) => entry?.Model)?.Model?.Arn as string;
+  const { PrimaryContainer } = await client.send(new DescribeModelCommand({ ModelName: modelArn.split('/')[1] }));
+  assert.ok(existsSync(plane.s3.path(PrimaryContainer?.ModelDataUrl as string)), PrimaryContainer?.ModelDataUrl);
+  const ModelPackageName = metadata.find((entry) => entry?.RegisterModel)?.RegisterModel?.Arn;
+  const registered = await client.send(new DescribeModelPackageCommand({ ModelPackageName }));
+  assert.equal(registered.ModelPackageVersion, 1);
+  assert.equal(registered.CustomerMetadataProperties?.loss, '0.5');
+});
+
+test('an execution that is stopped ends its jobs, and is Stopped', async (t) => {
+  const plane = await push(t, [work('Wait', 'wait')]);
+  const executionArn = await startExecution(plane.client, 'p', {});
+  await eventually(async () => (await stepsOf(plane, executionArn))[0]?.Metadata?.ProcessingJob);
+  const stopped = await plane.client.send(new StopPipelineExecutionCommand({ PipelineExecutionArn: executionArn }));
+  assert.equal(stopped.PipelineExecutionArn, executionArn);
+  assert.equal((await endOf(plane.client, executionArn)).PipelineExecutionStatus, 'Stopped');
+  assert.equal((await stepsOf(plane, executionArn))[0]?.StepStatus, 'Stopped');
+});
+
+test('an execution that is over cannot be stopped, and stays as it is', async (t) => {
+  const { plane, execution } = await run(t, [work('Say', 'say')]);
+  const { PipelineExecutionArn } = execution;
+  await assert.rejects(plane.client.send(new StopPipelineExecutionCommand({ PipelineExecutionArn })), {
+    name: 'ConflictException',
+  });
+  const after = await plane.client.send(new DescribePipelineExecutionCommand({ PipelineExecutionArn }));
+  assert.equal(after.PipelineExecutionStatus, 'Succeeded');
+});
+
+test('an execution that is not there is ResourceNotFound', async (t) => {
+  const { client } = await controlPlane(t);
+  const PipelineExecutionArn = 'arn:aws:sagemaker:us-east-1:000000000000:pipeline/p/execution/gone';
+  const gone = { name: 'ResourceNotFound' };
+  await assert.rejects(client.send(new DescribePipelineExecutionCommand({ PipelineExecutionArn })), gone);
+  await assert.rejects(client.send(new ListPipelineExecutionStepsCommand({ PipelineExecutionArn })), gone);
+  await assert.rejects(client.send(new StopPipelineExecutionCommand({ PipelineExecutionArn })), gone);
+});

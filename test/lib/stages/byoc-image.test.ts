@@ -1,0 +1,55 @@
+// Images: where each comes from, and by which commands its jobs run on a machine without containers.
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { App, Stack } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import { Repository } from 'aws-cdk-lib/aws-ecr';
+import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { ByocImage, FailStep, SageMakerPipeline } from '../../../lib';
+import { LOCAL_IMAGES_METADATA } from '../../../lib/stages/sagemaker-pipeline';
+import { temporaryFolder } from '../../training/temporary-folder';
+
+function synth(makeImage: (stack: Stack) => ByocImage) {
+  const stack = new Stack(new App({ outdir: temporaryFolder() }), 'Test');
+  const role = new Role(stack, 'Role', { assumedBy: new ServicePrincipal('sagemaker.amazonaws.com') });
+  const image = makeImage(stack);
+  image.grantPull(role);
+  new SageMakerPipeline(stack, 'Pipeline', {
+    pipelineName: 'p',
+    role,
+    steps: [new FailStep('Stop', { errorMessage: 'no' })],
+    images: [image],
+  });
+  const template = Template.fromStack(stack);
+  const [pipeline] = Object.values(template.findResources('AWS::SageMaker::Pipeline'));
+  return { stack, image, template, local: pipeline?.Metadata?.[LOCAL_IMAGES_METADATA] };
+}
+
+test("Scanline's own image runs locally by the commands in this package", () => {
+  const { local, image } = synth((stack) => ByocImage.scanline(stack, 'Image'));
+  assert.equal(local[0].Commands, 'scanline-sagemaker/containers/byoc');
+  assert.equal(image.isScanline, true);
+});
+
+test('an image of a folder runs locally by the commands in it', () => {
+  const folder = temporaryFolder();
+  mkdirSync(join(folder, 'bin'));
+  writeFileSync(join(folder, 'Dockerfile'), 'FROM scratch\n');
+  const { local, image } = synth((stack) => ByocImage.fromFolder(stack, 'Image', folder));
+  assert.equal(local[0].Commands, folder);
+  assert.equal(image.isScanline, false);
+});
+
+test('an image of a registry has no local commands', () => {
+  assert.equal(synth((stack) => ByocImage.fromUri(stack, 'Image', 'registry.test/a:1')).local, undefined);
+});
+
+test('an image of an ECR repository is named by its tag, and may be pulled by whom it is granted to', () => {
+  const { stack, image, template } = synth((stack) =>
+    ByocImage.fromEcr(stack, 'Image', new Repository(stack, 'Repository'), 'v2'),
+  );
+  assert.match(JSON.stringify(stack.resolve(image.uri)), /:v2"/);
+  assert.match(JSON.stringify(template.findResources('AWS::IAM::Policy')), /ecr:BatchGetImage/);
+});
