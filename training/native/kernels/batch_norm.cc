@@ -4,6 +4,7 @@
 // normalises growing lists of the same features. The moments of a tensor are an op of their own, so that they are computed once
 // however many normalisations read it. The backward pass recomputes which values the ReLU let through, so its input is never stored.
 #include <algorithm>
+#include <type_traits>
 
 #include "kernel.h"
 #include "parallel.h"
@@ -26,86 +27,69 @@ struct Blocks {
   int64_t length(int64_t block) const { return std::min(rows, (block + 1) * rows_each) - begin(block); }
 };
 
-// Sums of (x - pivot) and its square for each column; the pivot keeps the two from cancelling.
+// Rows are passed over in tiles that stay in the first cache, and within a tile in strips of channels, so that what is summed over the
+// rows of a tile is summed in registers.
+constexpr int64_t kTileRows = 16;
+constexpr int64_t kStrip = 16;
+
+// The number of channels of a whole strip, as a constant; the functions of strips take it or a smaller number.
+using WholeStrip = std::integral_constant<int64_t, kStrip>;
+
+// The channels of one tensor of the list in a tile: x's rows follow each other, those of all channels together are `stride` apart.
 template <typename T>
-SCANLINE_INLINE void MomentsImpl(const T* x, int64_t rows, int64_t columns, const float* pivot, float* sum, float* square) {
-  std::fill(sum, sum + columns, 0.0f);
-  std::fill(square, square + columns, 0.0f);
-  for (int64_t row = 0; row < rows; row++, x += columns) {
-    for (int64_t c = 0; c < columns; c++) {
-      const float centred = Load(x + c) - pivot[c];
-      sum[c] += centred;
-      square[c] += centred * centred;
-    }
-  }
+struct Tile {
+  int64_t rows, columns, stride;
+  const T* x;
+};
+
+#define SCANLINE_LOOPS "batch_norm_loops.h"
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+namespace avx512 {
+#include SCANLINE_LOOPS
+}
+#pragma GCC pop_options
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+namespace avx2 {
+#include SCANLINE_LOOPS
+}
+#pragma GCC pop_options
+namespace baseline {
+#include SCANLINE_LOOPS
 }
 
-// y = a * x + b, zero where it is negative if relu; y's rows are `stride` values apart
-template <typename T>
-SCANLINE_INLINE void ApplyImpl(const T* x, T* y, int64_t rows, int64_t columns, int64_t stride, const float* a, const float* b,
-                               bool relu) {
-  for (int64_t row = 0; row < rows; row++, x += columns, y += stride) {
-    if (relu) {
-      for (int64_t c = 0; c < columns; c++) {
-        const float value = a[c] * Load(x + c) + b[c];
-        Store(y + c, value < 0 ? 0 : value);
-      }
-    } else {
-      for (int64_t c = 0; c < columns; c++) Store(y + c, a[c] * Load(x + c) + b[c]);
-    }
-  }
+enum class Family { kBaseline, kAvx2, kAvx512 };
+
+Family DetectFamily() {
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+    return Family::kAvx512;
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? Family::kAvx2 : Family::kBaseline;
 }
 
-// Sums over rows of the gradient g behind the ReLU, and of g * (x - mean); dy's rows are `stride` values apart.
+const Family kFamily = DetectFamily();
+
+// Calls a loop of the family of this machine's processor.
+#define SCANLINE_CALL(loop, ...)                                       \
+  (kFamily == Family::kAvx512 ? avx512::loop(__VA_ARGS__)             \
+                              : kFamily == Family::kAvx2 ? avx2::loop(__VA_ARGS__) : baseline::loop(__VA_ARGS__))
+
 template <typename T>
-SCANLINE_INLINE void GradSumsImpl(const T* dy, const T* x, int64_t rows, int64_t columns, int64_t stride, const float* a,
-                                  const float* b, const float* mean, bool relu, float* sum, float* product) {
-  std::fill(sum, sum + columns, 0.0f);
-  std::fill(product, product + columns, 0.0f);
-  for (int64_t row = 0; row < rows; row++, dy += stride, x += columns) {
-    for (int64_t c = 0; c < columns; c++) {
-      const float value = Load(x + c);
-      const float gradient = Load(dy + c);
-      const float g = relu && !(a[c] * value + b[c] > 0) ? 0 : gradient;
-      sum[c] += g;
-      product[c] += g * (value - mean[c]);
-    }
-  }
+void Apply(const Tile<T>& tile, T* y, const float* a, const float* b, bool relu) {
+  relu ? SCANLINE_CALL(Apply<true>, tile, y, a, b) : SCANLINE_CALL(Apply<false>, tile, y, a, b);
 }
 
-// dx = a * g + k * x + l; dy's rows are `stride` values apart
 template <typename T>
-SCANLINE_INLINE void GradApplyImpl(const T* dy, const T* x, T* dx, int64_t rows, int64_t columns, int64_t stride, const float* a,
-                                   const float* b, const float* k, const float* l, bool relu) {
-  for (int64_t row = 0; row < rows; row++, dy += stride, x += columns, dx += columns) {
-    for (int64_t c = 0; c < columns; c++) {
-      const float value = Load(x + c);
-      const float gradient = Load(dy + c);
-      const float g = relu && !(a[c] * value + b[c] > 0) ? 0 : gradient;
-      Store(dx + c, a[c] * g + k[c] * value + l[c]);
-    }
-  }
+void GradSums(const Tile<T>& tile, const T* dy, const float* a, const float* b, const float* mean, bool relu, float* sum, float* product) {
+  relu ? SCANLINE_CALL(GradSums<true>, tile, dy, a, b, mean, sum, product)
+       : SCANLINE_CALL(GradSums<false>, tile, dy, a, b, mean, sum, product);
 }
 
-#define SCANLINE_BATCH_NORM(T)                                                                                                     \
-  SCANLINE_VECTORIZED void Moments(const T* x, int64_t rows, int64_t columns, const float* pivot, float* sum, float* square) {    \
-    MomentsImpl(x, rows, columns, pivot, sum, square);                                                                            \
-  }                                                                                                                                \
-  SCANLINE_VECTORIZED void Apply(const T* x, T* y, int64_t rows, int64_t columns, int64_t stride, const float* a, const float* b, \
-                                 bool relu) {                                                                                      \
-    ApplyImpl(x, y, rows, columns, stride, a, b, relu);                                                                            \
-  }                                                                                                                                \
-  SCANLINE_VECTORIZED void GradSums(const T* dy, const T* x, int64_t rows, int64_t columns, int64_t stride, const float* a,       \
-                                    const float* b, const float* mean, bool relu, float* sum, float* product) {                   \
-    GradSumsImpl(dy, x, rows, columns, stride, a, b, mean, relu, sum, product);                                                    \
-  }                                                                                                                                \
-  SCANLINE_VECTORIZED void GradApply(const T* dy, const T* x, T* dx, int64_t rows, int64_t columns, int64_t stride,               \
-                                     const float* a, const float* b, const float* k, const float* l, bool relu) {                 \
-    GradApplyImpl(dy, x, dx, rows, columns, stride, a, b, k, l, relu);                                                             \
-  }
-SCANLINE_BATCH_NORM(float)
-SCANLINE_BATCH_NORM(bfloat16)
-#undef SCANLINE_BATCH_NORM
+template <typename T>
+void GradApply(const Tile<T>& tile, const T* dy, T* dx, const float* a, const float* b, const float* k, const float* l, bool relu) {
+  relu ? SCANLINE_CALL(GradApply<true>, tile, dy, dx, a, b, k, l) : SCANLINE_CALL(GradApply<false>, tile, dy, dx, a, b, k, l);
+}
 
 // Adds up what the blocks found, in double precision: [blocks][2][columns] -> two columns of sums.
 void Combine(const std::vector<float>& partial, int64_t blocks, int64_t columns, std::vector<double>& first, std::vector<double>& second) {
@@ -125,7 +109,6 @@ template <typename T>
 struct Piece {
   Tensor tensor, mean, variance;
   int64_t columns, offset;
-  const T* row(int64_t index) const { return Data<T>(tensor) + index * columns; }
 };
 
 // The list "x: N * T, mean: N * float, variance: N * float", which begins at input `first` and is the last of the inputs.
@@ -144,6 +127,19 @@ class Pieces {
       rows_ = shape.rows;
     }
     if (call.ok() && rows_ == 0) call.Fail("batch normalisation of no values");
+  }
+
+  // Calls visit(first row, number in the list, tile) for all tensors of each tile of a block, tile by tile.
+  template <typename Visit>
+  void ForEachTile(const Blocks& blocks, int64_t block, const Visit& visit) const {
+    const int64_t end = blocks.begin(block) + blocks.length(block);
+    for (int64_t row = blocks.begin(block); row < end; row += kTileRows) {
+      const int64_t rows = std::min(kTileRows, end - row);
+      for (size_t i = 0; i < pieces_.size(); i++) {
+        const Piece<T>& piece = pieces_[i];
+        visit(row, i, Tile<T>{rows, piece.columns, columns_, Data<T>(piece.tensor) + row * piece.columns});
+      }
+    }
   }
 
   const std::vector<Piece<T>>& list() const { return pieces_; }
@@ -184,7 +180,8 @@ class BatchMoments {
     for (int64_t c = 0; c < columns; c++) pivot[c] = Load(values + c);
     ParallelFor(blocks.count, [&](int64_t block) {
       float* sums = partial.data() + block * 2 * columns;
-      Moments(values + blocks.begin(block) * columns, blocks.length(block), columns, pivot.data(), sums, sums + columns);
+      const Tile<T> tile{blocks.length(block), columns, columns, values + blocks.begin(block) * columns};
+      SCANLINE_CALL(Moments, tile, pivot.data(), sums, sums + columns);
     });
     std::vector<double> sum, square;
     Combine(partial, blocks.count, columns, sum, square);
@@ -226,11 +223,10 @@ class BatchNorm {
     });
     const Blocks blocks(x.rows(), columns);
     ParallelFor(blocks.count, [&](int64_t block) {
-      const int64_t begin = blocks.begin(block);
-      for (const Piece<T>& piece : x.list()) {
-        Apply(piece.row(begin), Data<T>(y) + begin * columns + piece.offset, blocks.length(block), piece.columns, columns,
-              a.data() + piece.offset, b.data() + piece.offset, relu_);
-      }
+      x.ForEachTile(blocks, block, [&](int64_t row, size_t i, const Tile<T>& tile) {
+        const int64_t offset = x.list()[i].offset;
+        Apply(tile, Data<T>(y) + row * columns + offset, a.data() + offset, b.data() + offset, relu_);
+      });
     });
   }
 
@@ -265,12 +261,12 @@ class BatchNormGrad {
     std::vector<float> partial(blocks.count * 2 * columns);
     const T* gradients = Data<T>(dy);
     ParallelFor(blocks.count, [&](int64_t block) {
-      const int64_t begin = blocks.begin(block);
-      for (const Piece<T>& piece : x.list()) {
-        float* sums = partial.data() + block * 2 * columns + piece.offset;
-        GradSums(gradients + begin * columns + piece.offset, piece.row(begin), blocks.length(block), piece.columns, columns,
-                 a.data() + piece.offset, b.data() + piece.offset, Data<float>(piece.mean), relu_, sums, sums + columns);
-      }
+      float* sums = partial.data() + block * 2 * columns;
+      x.ForEachTile(blocks, block, [&](int64_t row, size_t i, const Tile<T>& tile) {
+        const int64_t offset = x.list()[i].offset;
+        GradSums(tile, gradients + row * columns + offset, a.data() + offset, b.data() + offset, Data<float>(x.list()[i].mean), relu_,
+                 sums + offset, sums + columns + offset);
+      });
     });
 
     std::vector<double> sum, product;
@@ -294,13 +290,11 @@ class BatchNormGrad {
     for (const Piece<T>& piece : x.list()) dx.push_back(call.OutputLike(2 + static_cast<int>(dx.size()), piece.tensor, reuse));
     if (call.Failed()) return;
     ParallelFor(blocks.count, [&](int64_t block) {
-      const int64_t begin = blocks.begin(block);
-      for (size_t i = 0; i < dx.size(); i++) {
-        const Piece<T>& piece = x.list()[i];
-        GradApply(gradients + begin * columns + piece.offset, piece.row(begin), Data<T>(dx[i]) + begin * piece.columns,
-                  blocks.length(block), piece.columns, columns, a.data() + piece.offset, b.data() + piece.offset,
-                  k.data() + piece.offset, l.data() + piece.offset, relu_);
-      }
+      x.ForEachTile(blocks, block, [&](int64_t row, size_t i, const Tile<T>& tile) {
+        const int64_t offset = x.list()[i].offset;
+        GradApply(tile, gradients + row * columns + offset, Data<T>(dx[i]) + row * tile.columns, a.data() + offset, b.data() + offset,
+                  k.data() + offset, l.data() + offset, relu_);
+      });
     });
   }
 

@@ -1,0 +1,134 @@
+// The inner loops of batch_norm.cc, which includes this file once for each family of processors, in a namespace and with the compiler's
+// target of its own: vectors are cut into registers where they are written, so it must know the target here.
+
+// A strip of neighbouring values as a vector of float32; the compiler cuts it into the registers that the processor has.
+using Floats = float __attribute__((vector_size(kStrip * 4)));
+using Words = uint32_t __attribute__((vector_size(kStrip * 4)));
+using Halves = uint16_t __attribute__((vector_size(kStrip * 2)));
+
+SCANLINE_INLINE void ToFloats(const float* values, Floats* result) { std::memcpy(result, values, sizeof *result); }
+SCANLINE_INLINE void ToFloats(const bfloat16* values, Floats* result) {
+  Halves halves;
+  std::memcpy(&halves, values, sizeof halves);
+  const Words words = __builtin_convertvector(halves, Words) << 16;
+  std::memcpy(result, &words, sizeof words);
+}
+SCANLINE_INLINE void FromFloats(const Floats& values, float* result) { std::memcpy(result, &values, sizeof values); }
+SCANLINE_INLINE void FromFloats(const Floats& values, bfloat16* result) {
+  Words bits;
+  std::memcpy(&bits, &values, sizeof bits);
+  const Words rounded = bits + 0x7fff + ((bits >> 16) & 1);
+  const Halves halves = __builtin_convertvector((values == values ? rounded : bits | 0x400000) >> 16, Halves);
+  std::memcpy(result, &halves, sizeof halves);
+}
+
+template <typename T, typename Count>
+SCANLINE_INLINE void LoadStrip(const T* values, Count count, Floats* result) {
+  if constexpr (std::is_same_v<Count, WholeStrip>) {
+    ToFloats(values, result);
+  } else {
+    T padded[kStrip] = {};
+    std::memcpy(padded, values, count * sizeof(T));
+    ToFloats(padded, result);
+  }
+}
+
+template <typename T, typename Count>
+SCANLINE_INLINE void StoreStrip(const Floats& values, Count count, T* result) {
+  if constexpr (std::is_same_v<Count, WholeStrip>) {
+    FromFloats(values, result);
+  } else {
+    T padded[kStrip];
+    FromFloats(values, padded);
+    std::memcpy(result, padded, count * sizeof(T));
+  }
+}
+
+// Calls strip(first channel, number of channels) for each strip.
+template <typename Body>
+SCANLINE_INLINE void ForEachStrip(int64_t columns, const Body& strip) {
+  int64_t c = 0;
+  for (; c + kStrip <= columns; c += kStrip) strip(c, WholeStrip());
+  if (c < columns) strip(c, columns - c);
+}
+
+// Adds to `sum` and `square` those of x - pivot; the pivot keeps the two from cancelling.
+template <typename T>
+void Moments(const Tile<T>& tile, const float* pivot, float* sum, float* square) {
+  ForEachStrip(tile.columns, [&](int64_t first, auto count) __attribute__((always_inline)) {
+    Floats centre, s, q;
+    LoadStrip(pivot + first, count, &centre);
+    LoadStrip(sum + first, count, &s);
+    LoadStrip(square + first, count, &q);
+    for (int64_t row = 0; row < tile.rows; row++) {
+      Floats x;
+      LoadStrip(tile.x + row * tile.stride + first, count, &x);
+      x -= centre;
+      s += x;
+      q += x * x;
+    }
+    StoreStrip(s, count, sum + first);
+    StoreStrip(q, count, square + first);
+  });
+}
+
+// y = a * x + b, zero where it is negative if relu
+template <bool relu, typename T>
+void Apply(const Tile<T>& tile, T* y, const float* a, const float* b) {
+  ForEachStrip(tile.columns, [&](int64_t first, auto count) __attribute__((always_inline)) {
+    Floats scale, shift;
+    LoadStrip(a + first, count, &scale);
+    LoadStrip(b + first, count, &shift);
+    for (int64_t row = 0; row < tile.rows; row++) {
+      Floats x;
+      LoadStrip(tile.x + row * tile.columns + first, count, &x);
+      Floats value = scale * x + shift;
+      if (relu) value = value < 0 ? Floats{} : value;  // a NaN stays one
+      StoreStrip(value, count, y + row * tile.stride + first);
+    }
+  });
+}
+
+// Adds to `sum` the gradient g behind the ReLU, and to `product` g * (x - mean), both summed over rows.
+template <bool relu, typename T>
+void GradSums(const Tile<T>& tile, const T* dy, const float* a, const float* b, const float* mean, float* sum,
+                                  float* product) {
+  ForEachStrip(tile.columns, [&](int64_t first, auto count) __attribute__((always_inline)) {
+    Floats scale, shift, centre, s, p;
+    LoadStrip(a + first, count, &scale);
+    LoadStrip(b + first, count, &shift);
+    LoadStrip(mean + first, count, &centre);
+    LoadStrip(sum + first, count, &s);
+    LoadStrip(product + first, count, &p);
+    for (int64_t row = 0; row < tile.rows; row++) {
+      Floats x, g;
+      LoadStrip(tile.x + row * tile.columns + first, count, &x);
+      LoadStrip(dy + row * tile.stride + first, count, &g);
+      if (relu) g = scale * x + shift > 0 ? g : Floats{};
+      s += g;
+      p += g * (x - centre);
+    }
+    StoreStrip(s, count, sum + first);
+    StoreStrip(p, count, product + first);
+  });
+}
+
+// dx = a * g + k * x + l; dx may be dy
+template <bool relu, typename T>
+void GradApply(const Tile<T>& tile, const T* dy, T* dx, const float* a, const float* b, const float* k,
+                                   const float* l) {
+  ForEachStrip(tile.columns, [&](int64_t first, auto count) __attribute__((always_inline)) {
+    Floats scale, shift, slope, level;
+    LoadStrip(a + first, count, &scale);
+    LoadStrip(b + first, count, &shift);
+    LoadStrip(k + first, count, &slope);
+    LoadStrip(l + first, count, &level);
+    for (int64_t row = 0; row < tile.rows; row++) {
+      Floats x, g;
+      LoadStrip(tile.x + row * tile.columns + first, count, &x);
+      LoadStrip(dy + row * tile.stride + first, count, &g);
+      if (relu) g = scale * x + shift > 0 ? g : Floats{};
+      StoreStrip(scale * g + slope * x + level, count, dx + row * tile.columns + first);
+    }
+  });
+}
