@@ -24,6 +24,21 @@ function product(x: Tensor, weight: Tensor): Tensor {
   );
 }
 
+/** x [M, I] times weight [I, O]: [M, O]. */
+export function times(x: Tensor, weight: Tensor): Tensor {
+  return differentiable(
+    [x, weight],
+    ([x, weight], save) => {
+      save([x, weight]);
+      return matMul(x, weight, false, false);
+    },
+    (dy, saved) => {
+      const [x, weight] = saved as [Tensor, Tensor];
+      return [matMul(dy, weight, false, true), matMul(x, dy, true, false)];
+    },
+  );
+}
+
 function biasAdd(x: Tensor, bias: Tensor): Tensor {
   return differentiable(
     [x, bias],

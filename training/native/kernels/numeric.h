@@ -5,7 +5,7 @@
 #include <cstring>
 
 // Compiles a function once for each family of processors; the loader of the library picks the one for this machine.
-#define SCANLINE_VECTORIZED __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+#define SCANLINE_VECTORIZED __attribute__((target_clones("avx512f", "avx2", "default")))
 #define SCANLINE_INLINE inline __attribute__((always_inline))
 
 namespace scanline {
