@@ -6,6 +6,9 @@ import sys
 import time
 from pathlib import Path
 
+# MONAI loads TensorFlow where it is installed, for nothing that is measured here
+sys.modules["tensorflow"] = None
+
 import numpy as np
 import torch
 from monai.networks.nets import DenseNet121

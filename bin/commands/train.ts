@@ -1,5 +1,5 @@
 // scanline train: trains a classifier on folders of images.
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { allowed, HYPERPARAMETERS, type HyperparameterSpec } from '../../training/hyperparameters';
 import { readHyperparameters } from '../../training/settings';
 
@@ -22,6 +22,12 @@ interface Options {
 function hyperparameterOption(spec: HyperparameterSpec): Option {
   const preset = spec.default === undefined ? '' : `, default ${spec.default}`;
   return new Option(`--${spec.name} <value>`, `${spec.description} (${allowed(spec)}${preset})`);
+}
+
+function parseThreads(text: string): number {
+  const threads = Number(text);
+  if (Number.isInteger(threads) && threads > 0) return threads;
+  throw new InvalidArgumentError('a whole number of at least 1 is needed');
 }
 
 const names = new Set<string>(HYPERPARAMETERS.map(({ name }) => name));
@@ -52,7 +58,7 @@ export function trainCommand(): Command {
     .option('--config <file>', 'hyperparameters as YAML; what is given here wins over it')
     .option('--model <name>', 'the same as --model_name')
     .option('--no-compile', 'run op by op, to debug a network')
-    .option('--threads <number>', 'cores to use (default: all)', Number)
+    .option('--threads <number>', 'cores to use (default: all)', parseThreads)
     .optionsGroup('Hyperparameters:');
   for (const spec of HYPERPARAMETERS) command.addOption(hyperparameterOption(spec));
   return command
@@ -71,6 +77,8 @@ Examples:
         environment: process.env,
         given: typedHyperparameters(options),
       });
+      // the threads inside an op are the process's, and made when TensorFlow is loaded
+      if (options.threads !== undefined) process.env.TF_NUM_INTRAOP_THREADS = String(options.threads);
       // loads TensorFlow, which --help and a wrong setting need not wait for
       const { fit } = await import('../../training/engine/fit.js');
       await fit({

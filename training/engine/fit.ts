@@ -112,7 +112,8 @@ async function train(options: FitOptions, console: TrainingConsole, pool: Decode
   const classWeights = classWeightsOf(h.class_weights, data);
 
   // model
-  const { precision, note } = choosePrecision(h.precision, { gpu: backend.binding.isUsingGpuDevice(), eager });
+  const gpu = backend.binding.isUsingGpuDevice();
+  const { precision, note } = choosePrecision(h.precision, { gpu, eager });
   if (note !== undefined) console.line(note);
   const config: ClassifierConfig = {
     format: 'scanline-classifier',
@@ -122,7 +123,7 @@ async function train(options: FitOptions, console: TrainingConsole, pool: Decode
     classes: data.classes,
   };
   const network = networkOf(config);
-  const runtime = eager ? new EagerRuntime() : new CompiledRuntime({ threads, precision });
+  const runtime = eager ? new EagerRuntime() : new CompiledRuntime({ threads, precision, gpu });
   const model = new Model(network, runtime);
   const optimizer = makeOptimizer(runtime, model.trained, {
     name: h.optimizer,

@@ -1,0 +1,14 @@
+// The trainer as a library: what scripts of one's own import. Loading it loads TensorFlow, which `scanline setup` provides.
+export { describeSplit, parseGroupKey, type SplitOptions, type SplitReport, split } from './data/split';
+export { type ClassifierConfig, openClassifier, readWeights } from './engine/artifact';
+export { type FitOptions, type FitResult, fit } from './engine/fit';
+export { openForInference, type Prediction, predict } from './engine/predict';
+export { modelQualityReport } from './engine/report';
+export { readSafetensors, writeSafetensors } from './engine/safetensors';
+export { UserError } from './errors';
+export { HYPERPARAMETERS, type Hyperparameters, METRICS } from './hyperparameters';
+export { buildNetwork } from './models';
+export { DENSENET_VARIANTS, type DenseNetOptions, densenet } from './models/densenet';
+export { type Network, parameterCount } from './models/network';
+export { type ViTOptions, vit } from './models/vit';
+export { readHyperparameters, type Sources } from './settings';
