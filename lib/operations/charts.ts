@@ -26,8 +26,8 @@ export interface Curve {
 export function curves(title: string, lines: readonly Curve[]): string {
   return draw(460, 280, {
     title: { text: title, left: 'center', textStyle: { ...TEXT, fontSize: 14 } },
-    legend: { bottom: 0 },
-    grid: { left: 50, right: 20, top: 36, bottom: 56 },
+    legend: { bottom: 0, itemGap: 28 },
+    grid: { left: 50, right: 20, top: 36, bottom: 66 },
     xAxis: { type: 'value', name: 'epoch', nameLocation: 'middle', nameGap: 24, min: 1, minInterval: 1 },
     yAxis: { type: 'value', scale: true },
     series: lines.map(({ name, points }) => ({ name, type: 'line', data: points, symbolSize: 6 })),

@@ -27,11 +27,16 @@ export class ByocImage extends Construct {
     super(scope, id);
   }
 
-  /** Scanline's own image: the trainer, the server, and the commands of the other stages. The package's .dockerignore says what goes in. */
-  static scanline(scope: Construct, id: string): ByocImage {
+  /**
+   * Scanline's own image: the trainer, the server, and the commands of the other stages. The package's .dockerignore says what goes in.
+   *
+   * @param tensorflow the build inside: gpu (4.4 GB) runs on CPU instances too, cpu (1.1 GB) on them alone
+   */
+  static scanline(scope: Construct, id: string, tensorflow: 'cpu' | 'gpu' = 'gpu'): ByocImage {
     const asset = new DockerImageAsset(scope, `${id}Asset`, {
       directory: packageRoot,
       file: 'containers/byoc/Dockerfile',
+      buildArgs: { TENSORFLOW: tensorflow },
       platform: Platform.LINUX_AMD64,
       ignoreMode: IgnoreMode.DOCKER,
     });
