@@ -106,10 +106,11 @@ test('it trains, passes the gate, deploys, predicts, and leaves a report and no 
   assert.ok(accuracy !== undefined && Number(accuracy) >= 0 && Number(accuracy) <= 1, stdout);
   const predictions = stdout
     .split('\n')
-    .filter((line) => /^ +\S+\.png +(axial|coronal|sagittal) +\d+\.\d% +(✓|✗ is \w+)$/.test(line));
+    .filter((line) => /^ +\S+\.png +(axial|coronal|sagittal) +(axial|coronal|sagittal) +\d+\.\d% +(✓|✗)$/.test(line));
   assert.ok(predictions.length >= 9, stdout);
   for (const line of predictions) {
-    const [, actual, predicted, mark] = /^ +([a-z]+)_\S+ +(\w+) .*(✓|✗)/.exec(line) ?? [];
+    const [, actual, label, predicted, mark] = /^ +([a-z]+)_\S+ +(\w+) +(\w+) .*(✓|✗)/.exec(line) ?? [];
+    assert.equal(label, actual, line);
     assert.equal(mark, predicted === actual ? '✓' : '✗', line);
   }
 

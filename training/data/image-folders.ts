@@ -218,9 +218,9 @@ export function describeImages({ classes, samples }: ImageFolders): string[] {
   });
 }
 
-/** A name for the very samples, in order: equal for equal lists, wherever they lie. */
+/** A name for the very samples, in order: equal for equal names, classes and sizes of files, wherever they lie. */
 export function fingerprint(samples: readonly Sample[], root: string): string {
   const hash = createHash('sha256');
-  for (const { path, label } of samples) hash.update(`${relative(root, path)}\0${label}\n`);
+  for (const { path, label } of samples) hash.update(`${relative(root, path)}\0${label}\0${statSync(path).size}\n`);
   return hash.digest('hex').slice(0, 16);
 }

@@ -2,6 +2,7 @@
 import type { Program, Runtime } from '../compiler/runtime';
 import type { ImageSize } from '../data/decode';
 import type { Batch, Loader } from '../data/loader';
+import { UserError } from '../errors';
 import { ClassificationCounter, type ClassificationMetrics } from './metrics';
 import type { Model } from './model';
 import { type Normalization, normalize } from './preprocessing';
@@ -33,7 +34,11 @@ export class Inference {
   }
 }
 
-/** Counts a model's predictions over all images of a loader. */
+/**
+ * Counts a model's predictions over all images of a loader.
+ *
+ * @throws UserError when there is none that can be read
+ */
 export async function evaluate(
   inference: Inference,
   loader: Loader,
@@ -48,5 +53,11 @@ export async function evaluate(
     });
     options.onBatch?.(batch, logits);
   }
-  return counter.result();
+  const metrics = counter.result();
+  if (metrics.count === 0)
+    throw new UserError(
+      `none of the ${loader.bad.size} images to evaluate on could be read.`,
+      'check the files, and that they are PNG or JPEG.',
+    );
+  return metrics;
 }

@@ -10,18 +10,24 @@ const LARGEST_BODY = 25 * 2 ** 20;
 
 const IMAGE_TYPES = ['image/png', 'image/jpeg', 'application/x-image', 'application/octet-stream'];
 
-class BadRequest extends Error {
-  readonly statusCode = 400;
+/** What a client did wrong. */
+class Refusal extends Error {
+  constructor(
+    message: string,
+    readonly statusCode = 400,
+  ) {
+    super(message);
+  }
 }
+
+const ALLOWED = `send an image as the body (Content-Type ${IMAGE_TYPES.join(', ')}), or JSON as {"image": "base64"}`;
 
 /** The image of a request: its body, or base64 in the field `image` of JSON. */
 function imageBytes(body: unknown): Buffer {
   if (Buffer.isBuffer(body) && body.length > 0) return body;
   const encoded = (body as { image?: unknown } | null)?.image;
   if (typeof encoded === 'string') return Buffer.from(encoded, 'base64');
-  throw new BadRequest(
-    `send an image as the body (Content-Type ${IMAGE_TYPES.join(', ')}), or JSON as {"image": "base64"}`,
-  );
+  throw new Refusal(ALLOWED);
 }
 
 /** The server, not yet listening. It answers /ping once the graph has run, so that no request waits for its compilation. */
@@ -31,11 +37,12 @@ export async function makeServer({ config, inference }: OpenClassifier): Promise
 
   const server = Fastify({ bodyLimit: LARGEST_BODY });
   server.addContentTypeParser(IMAGE_TYPES, { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  server.addContentTypeParser('*', (_request, _body, done) => done(new Refusal(ALLOWED, 415)));
   server.get('/ping', async () => ({ status: 'healthy' }));
   server.post('/invocations', async (request) => {
     const bytes = imageBytes(request.body);
     const pixels = await decodeImage(bytes, config.image).catch((error: Error) => {
-      throw new BadRequest(`the image cannot be read: ${error.message}`);
+      throw new Refusal(`the image cannot be read: ${error.message}`);
     });
     const [logits] = await inference.logits(Float32Array.from(pixels), 1);
     return interpret(logits as number[], config.classes);

@@ -1,6 +1,6 @@
 // The evaluation stage: a model and held-out images in, evaluation.json out, as SageMaker's model registry reads it.
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -12,13 +12,17 @@ import { evaluate } from '../../../training/engine/inference';
 import { openForInference } from '../../../training/engine/predict';
 import { modelQualityReport } from '../../../training/engine/report';
 
-/** The model's folder: SageMaker hands a training job's model on as model.tar.gz. */
-async function unpackModel(folder: string): Promise<string> {
+/** Opens the model: SageMaker hands a training job's on as model.tar.gz. */
+async function openModel(folder: string) {
   const archive = join(folder, 'model.tar.gz');
-  if (!existsSync(archive)) return folder;
-  const target = await mkdtemp(join(tmpdir(), 'scanline-model-'));
-  await extract({ file: archive, cwd: target });
-  return target;
+  if (!existsSync(archive)) return openForInference(folder);
+  const unpacked = await mkdtemp(join(tmpdir(), 'scanline-model-'));
+  try {
+    await extract({ file: archive, cwd: unpacked });
+    return await openForInference(unpacked);
+  } finally {
+    await rm(unpacked, { recursive: true, force: true });
+  }
 }
 
 runEntryPoint(async (args) => {
@@ -30,7 +34,7 @@ runEntryPoint(async (args) => {
       output: { type: 'string', default: '/opt/ml/processing/output/evaluation' },
     },
   });
-  const { config, inference, close } = await openForInference(await unpackModel(inBase(values.model)));
+  const { config, inference, close } = await openModel(inBase(values.model));
   const pool = new DecodePool(2);
   const samples = labelledImages(inBase(values.data), config.classes);
   const loader = new Loader({ samples, size: config.image, batchSize: 32, pool, onBadFile: 'fail' });

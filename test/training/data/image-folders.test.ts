@@ -245,10 +245,14 @@ test('images to evaluate must be of the classes that a model knows', () => {
   );
 });
 
-test('a fingerprint is that of the images and their order, wherever they lie', () => {
+test('a fingerprint is that of the images, their sizes and their order, wherever they lie', () => {
+  const here = filesIn(temporaryFolder(), 'a', 'b', 'c');
+  const there = filesIn(temporaryFolder(), 'a', 'b');
   const samples = (root: string, ...names: string[]) => names.map((name, label) => ({ path: join(root, name), label }));
-  const original = fingerprint(samples('/x', 'a', 'b'), '/x');
-  assert.equal(fingerprint(samples('/y', 'a', 'b'), '/y'), original);
-  assert.notEqual(fingerprint(samples('/x', 'b', 'a'), '/x'), original);
-  assert.notEqual(fingerprint(samples('/x', 'a', 'c'), '/x'), original);
+  const original = fingerprint(samples(here, 'a', 'b'), here);
+  assert.equal(fingerprint(samples(there, 'a', 'b'), there), original);
+  assert.notEqual(fingerprint(samples(here, 'b', 'a'), here), original);
+  assert.notEqual(fingerprint(samples(here, 'a', 'c'), here), original);
+  writeFileSync(join(there, 'a'), 'another image');
+  assert.notEqual(fingerprint(samples(there, 'a', 'b'), there), original);
 });
