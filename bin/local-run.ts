@@ -115,6 +115,9 @@ function describeMetrics({ metrics }: ExecutionState): string {
   return metrics.map(({ MetricName, Value }) => `${MetricName} ${Number(Value).toPrecision(3)}`).join(', ');
 }
 
+/** Whether tasks are shown as they move, on a terminal; elsewhere each is a line when it has ended. */
+const LIVE = process.stdout.isTTY === true;
+
 /** Tasks that show the steps of a definition while an execution goes on; each ends when its step does. */
 function stepTasks(
   steps: readonly StepDefinition[],
@@ -128,8 +131,11 @@ function stepTasks(
       for (;;) {
         const record = recordOf(step.Name);
         const state = states();
-        if (record?.StepStatus === 'Executing' && state && record.Metadata?.TrainingJob)
-          task.output = describeMetrics(state);
+        if (record?.StepStatus === 'Executing' && state && record.Metadata?.TrainingJob) {
+          const line = describeMetrics(state);
+          if (!LIVE && line !== '' && line !== task.output) process.stdout.write(`  ${step.Name}: ${line}\n`);
+          task.output = line;
+        }
         if (record?.StepStatus === 'Succeeded') {
           const result = record.Metadata?.Condition ? `: ${record.Metadata.Condition.Outcome}` : '';
           task.title = `${step.Name}${result} (${seconds(record.StartTime, record.EndTime).toFixed(1)} s)`;
@@ -328,18 +334,16 @@ async function writeReport(run: Run, out: string): Promise<void> {
 }
 
 function printSummary({ samples, accuracy }: Run, out: string): void {
-  const width = Math.max(...samples.map(({ file }) => file.length));
-  for (const { file, actual, predicted, probability } of samples) {
-    const mark = actual === predicted ? '✓' : `✗ is ${actual}`;
-    process.stdout.write(
-      `  ${file.padEnd(width)}  ${predicted.padEnd(10)} ${(probability * 100).toFixed(1).padStart(5)}%  ${mark}\n`,
-    );
-  }
+  const rows = samples.map(({ file, actual, predicted, probability }) => {
+    const mark = actual === predicted ? '✓' : '✗';
+    return [file, actual, predicted, `${(probability * 100).toFixed(1)}%`.padStart(6), mark];
+  });
+  const table = [['image', 'label', 'predicted', '', ''], ...rows];
+  const widths = table[0]?.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0))) ?? [];
+  for (const row of table)
+    process.stdout.write(`  ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ')}`.trimEnd().concat('\n'));
   process.stdout.write(`\naccuracy=${accuracy.toFixed(4)}; on the held-out images\nreport: ${out}\n`);
 }
-
-/** Whether tasks are shown as they move, on a terminal; elsewhere each is a line when it has ended. */
-const LIVE = process.stdout.isTTY === true;
 
 function withLines(tasks: ListrTask[]): ListrTask[] {
   if (LIVE) return tasks;
