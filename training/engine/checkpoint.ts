@@ -5,6 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 import type { Values, Variable } from '../compiler/runtime';
 import { UserError } from '../errors';
 import { type ClassifierConfig, writeWeights } from './artifact';
+import type { LossScaleState } from './loss-scale';
 import { type Model, toStateDict, type Weights } from './model';
 import type { Optimizer } from './optimizers';
 import { readSafetensors, writeSafetensors } from './safetensors';
@@ -35,6 +36,8 @@ export interface Progress {
   best?: { epoch: number; valid_loss: number; valid_accuracy: number };
   validationsWithoutImprovement: number;
   history: EpochRecord[];
+  /** Where the training is in fp16. */
+  lossScale?: LossScaleState;
 }
 
 /** What must be the same for a training to be resumed. */

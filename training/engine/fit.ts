@@ -18,6 +18,7 @@ import { TensorBoard } from '../tracking/tensorboard';
 import { type ClassifierConfig, networkOf, readWeights, writeServable } from './artifact';
 import { Checkpoints, type EpochRecord, type Identity, type Progress, startOfTraining } from './checkpoint';
 import { evaluate, Inference } from './inference';
+import { LossScale } from './loss-scale';
 import { Model } from './model';
 import { makeOptimizer } from './optimizers';
 import { choosePrecision } from './precision';
@@ -130,11 +131,13 @@ async function train(options: FitOptions, console: TrainingConsole, pool: Decode
     weightDecay: h.weight_decay,
     momentum: h.momentum,
   });
+  const lossScale = precision === 'fp16' ? new LossScale() : undefined;
   const step = new TrainingStep(runtime, model, optimizer, {
     image,
     normalize: h.normalize,
     classWeights,
     seed: h.seed,
+    ...(lossScale && { lossScale }),
   });
   const inference = new Inference(runtime, model, image, h.normalize);
   const count = parameterCount(network).toLocaleString('en');
@@ -153,6 +156,7 @@ async function train(options: FitOptions, console: TrainingConsole, pool: Decode
     await optimizer.initialise();
   } else {
     progress = await checkpoints.restore(from, model, optimizer);
+    if (progress.lossScale) lossScale?.restore(progress.lossScale);
     console.line(`resumed from ${from}: epoch ${progress.epoch}, step ${progress.step}`);
   }
   const patience = h.early_stopping_rounds > 0 ? h.early_stopping_rounds : Number.POSITIVE_INFINITY;
@@ -170,8 +174,9 @@ async function train(options: FitOptions, console: TrainingConsole, pool: Decode
     let rate = learningRate(Math.max(0, progress.step - 1), schedule);
     for await (const batch of speed.watch(trainLoader.epoch(epoch, progress.batch))) {
       rate = learningRate(progress.step, schedule);
-      const { loss, correct } = await step.run(batch, rate, progress.step);
-      if (!Number.isFinite(loss)) throw divergence(progress, rate);
+      const { loss, correct, skipped } = await step.run(batch, rate, progress.step);
+      if (!Number.isFinite(loss) && !(skipped && (lossScale?.state.scale ?? 0) >= 1)) throw divergence(progress, rate);
+      if (lossScale) progress.lossScale = lossScale.state;
       progress.step++;
       progress.batch = batch.number + 1;
       progress.epochLoss += loss * batch.count;

@@ -14,6 +14,9 @@ export function choosePrecision(asked: Precision, { gpu, eager }: { gpu: boolean
     ({ precision: 'fp32', note: `precision: fp32 instead of ${asked}, for ${reason}` }) as const;
   if (asked === 'fp32') return { precision: 'fp32' };
   if (eager) return instead('mixed precision is a rewriting of the compiled graph');
+  // TensorFlow's rewriting for GPUs knows fp16 alone (grappler/optimizers/auto_mixed_precision.cc)
+  if (gpu && asked === 'bf16')
+    return { precision: 'fp16', note: 'precision: fp16 instead of bf16, for it runs on a GPU' };
   if (gpu) return { precision: asked };
   if (asked === 'fp16') return instead('fp16 needs a GPU');
   const machine = inspectMachine();

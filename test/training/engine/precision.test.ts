@@ -12,9 +12,11 @@ test('fp32 is always given, without a word', () => {
     assert.deepEqual(choosePrecision('fp32', where), { precision: 'fp32' });
 });
 
-test('a GPU gives what is asked', () => {
-  assert.deepEqual(choosePrecision('bf16', GPU), { precision: 'bf16' });
+test('a GPU gives fp16, for bf16 too, and says so', () => {
   assert.deepEqual(choosePrecision('fp16', GPU), { precision: 'fp16' });
+  const { precision, note } = choosePrecision('bf16', GPU);
+  assert.equal(precision, 'fp16');
+  assert.match(note ?? '', /fp16 instead of bf16/);
 });
 
 test('a processor gives fp32 for fp16, and says why', () => {
