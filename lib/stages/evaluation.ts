@@ -3,7 +3,7 @@ import type { IRole } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 import { type Expression, join, jsonGet, ProcessingStep, type PropertyFile, type Text } from '../pipeline';
 import type { ByocTraining } from './byoc-training';
-import { processingOutput, s3Input } from './processing';
+import { oneInstance, processingOutput, s3Input } from './processing';
 
 export interface EvaluationProps {
   readonly training: ByocTraining;
@@ -37,13 +37,7 @@ export class Evaluation extends Construct {
     super(scope, id);
     this.step = new ProcessingStep(id, {
       arguments: {
-        ProcessingResources: {
-          ClusterConfig: {
-            InstanceType: (props.instanceType ?? 'ml.m5.xlarge') as 'ml.m5.xlarge',
-            InstanceCount: 1,
-            VolumeSizeInGB: props.volumeSize ?? 30,
-          },
-        },
+        ProcessingResources: oneInstance(props),
         AppSpecification: {
           ImageUri: props.training.image.uri,
           ContainerEntrypoint: ['evaluate'],

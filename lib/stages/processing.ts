@@ -1,6 +1,14 @@
 // Inputs and outputs of processing jobs, as all stages that run one write them.
-import type { ProcessingInput, ProcessingOutput } from '@aws-sdk/client-sagemaker';
+import type { ProcessingInput, ProcessingOutput, ProcessingResources } from '@aws-sdk/client-sagemaker';
 import { join, type Resolvable, type Text } from '../pipeline';
+
+/** What a job that does not share its work runs on. */
+export function oneInstance(props: { instanceType?: Text; volumeSize?: number }): Resolvable<ProcessingResources> {
+  const { instanceType = 'ml.m5.xlarge', volumeSize = 30 } = props;
+  return {
+    ClusterConfig: { InstanceType: instanceType as 'ml.m5.xlarge', InstanceCount: 1, VolumeSizeInGB: volumeSize },
+  };
+}
 
 /** An input that is copied from S3 before the container starts. */
 export function s3Input(name: string, uri: Text, folder: string): Resolvable<ProcessingInput> {

@@ -3,7 +3,7 @@ import type { IRole } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 import { type Expression, ProcessingStep, type Text } from '../pipeline';
 import type { ByocImage } from './byoc-image';
-import { processingOutput, s3Input } from './processing';
+import { oneInstance, processingOutput, s3Input } from './processing';
 
 export interface SplitProps {
   /** S3 URI of class folders of images. */
@@ -48,13 +48,7 @@ export class Split extends Construct {
     const { data, ...parts } = FOLDERS;
     this.step = new ProcessingStep(id, {
       arguments: {
-        ProcessingResources: {
-          ClusterConfig: {
-            InstanceType: (props.instanceType ?? 'ml.m5.xlarge') as 'ml.m5.xlarge',
-            InstanceCount: 1,
-            VolumeSizeInGB: props.volumeSize ?? 30,
-          },
-        },
+        ProcessingResources: oneInstance(props),
         AppSpecification: {
           ImageUri: props.image.uri,
           ContainerEntrypoint: ['split'],

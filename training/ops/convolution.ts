@@ -1,7 +1,7 @@
 // 2D convolution and pooling with PyTorch's explicit padding.
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { pad, reshape } from './layout';
-import { times } from './linear';
+import { product } from './linear';
 import { type Attributes, differentiable, float32, int, int32, op } from './op';
 
 /** The smallest float32: what pads an input whose maximum is taken. */
@@ -41,7 +41,7 @@ function shapeOf(x: Tensor): Tensor {
 /** A convolution that looks at one pixel is a matrix product, which is faster as such, its gradients above all. */
 function pointwise(x: Tensor, weight: Tensor): Tensor {
   const [, , channels, filters] = weight.shape as [number, number, number, number];
-  const y = times(reshape(x, [-1, channels]), reshape(weight, [channels, filters]));
+  const y = product(reshape(x, [-1, channels]), reshape(weight, [channels, filters]), false);
   return reshape(y, [-1, ...x.shape.slice(1, -1), filters]);
 }
 

@@ -9,32 +9,20 @@ function matMul(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean):
   return op('MatMul', [a, b], { T: float32, transpose_a: transposeA, transpose_b: transposeB });
 }
 
-/** x [M, I] times weight [O, I] (PyTorch's layout), transposed: [M, O]. */
-function product(x: Tensor, weight: Tensor): Tensor {
+/** x [M, I] times weight [I, O], or [O, I] (PyTorch's layout) transposed: [M, O]. */
+export function product(x: Tensor, weight: Tensor, transposed: boolean): Tensor {
   return differentiable(
     [x, weight],
     ([x, weight], save) => {
       save([x, weight]);
-      return matMul(x, weight, false, true);
+      return matMul(x, weight, false, transposed);
     },
     (dy, saved) => {
       const [x, weight] = saved as [Tensor, Tensor];
-      return [matMul(dy, weight, false, false), matMul(dy, x, true, false)];
-    },
-  );
-}
-
-/** x [M, I] times weight [I, O]: [M, O]. */
-export function times(x: Tensor, weight: Tensor): Tensor {
-  return differentiable(
-    [x, weight],
-    ([x, weight], save) => {
-      save([x, weight]);
-      return matMul(x, weight, false, false);
-    },
-    (dy, saved) => {
-      const [x, weight] = saved as [Tensor, Tensor];
-      return [matMul(dy, weight, false, true), matMul(x, dy, true, false)];
+      return [
+        matMul(dy, weight, false, !transposed),
+        transposed ? matMul(dy, x, true, false) : matMul(x, dy, true, false),
+      ];
     },
   );
 }
@@ -58,7 +46,7 @@ function biasAdd(x: Tensor, bias: Tensor): Tensor {
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
   const [outputs, inputs] = weight.shape as [number, number];
   const rows = x.rank === 2 ? x : reshape(x, [-1, inputs]);
-  const y = bias ? biasAdd(product(rows, weight), bias) : product(rows, weight);
+  const y = bias ? biasAdd(product(rows, weight, true), bias) : product(rows, weight, true);
   return x.rank === 2 ? y : reshape(y, [-1, ...x.shape.slice(1, -1), outputs]);
 }
 
