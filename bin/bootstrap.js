@@ -2,13 +2,15 @@
 // It runs before node_modules exists and must still explain itself on a Node.js that is too old, so: plain old JavaScript.
 'use strict';
 
-const { spawn, spawnSync } = require('node:child_process');
+const { spawn } = require('node:child_process');
 const { createHash } = require('node:crypto');
 const fs = require('node:fs');
+const { constants } = require('node:os');
 const path = require('node:path');
 
 const ROOT = path.resolve(__dirname, '..');
 const MINIMUM_NODE = [20, 19];
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 const CLI = path.join(ROOT, 'dist', 'bin', 'scanline.js');
 
 function fail(what, fix) {
@@ -43,7 +45,7 @@ function prepare(label, command, args, fixFor) {
     child.on('error', (error) => keep(String(error)));
     child.on('close', (code) => {
       if (ticker) clearInterval(ticker);
-      process.stderr.write(live ? `\r✓ ${label} ${seconds()}\n` : '');
+      process.stderr.write(live ? `\r${code === 0 ? '✓' : '✗'} ${label} ${seconds()}\n` : '');
       if (code === 0) return resolve();
       process.stderr.write(`${output}\n`);
       fail(`${label} failed (exit status ${code}).`, fixFor(output));
@@ -95,11 +97,20 @@ async function build() {
   fs.writeFileSync(stamp, '');
 }
 
-/** Runs a command in the foreground, as this process's own, and ends with its status if that is not 0. */
+/** Runs a command in the foreground: it gets the signals that this process gets, and its status, if not 0, ends this process too. */
 function run(command, args) {
-  const result = spawnSync(command, args, { cwd: ROOT, stdio: 'inherit' });
-  if (result.error) fail(String(result.error), 'see the message above.');
-  if (result.status !== 0) process.exit(result.status === null ? 1 : result.status);
+  const child = spawn(command, args, { cwd: ROOT, stdio: 'inherit' });
+  // a terminal sends its own to all that run in it, which must not get them twice
+  const passOn = (signal) => (process.stdin.isTTY && signal !== 'SIGTERM') || child.kill(signal);
+  for (const signal of SIGNALS) process.on(signal, passOn);
+  return new Promise((resolve) => {
+    child.on('error', (error) => fail(String(error), 'see the message above.'));
+    child.on('exit', (code, signal) => {
+      for (const name of SIGNALS) process.off(name, passOn);
+      if (code === 0) return resolve();
+      process.exit(code === null ? 128 + constants.signals[signal] : code);
+    });
+  });
 }
 
 /** The compiled file of a source: what has no source any more is not run. */
@@ -118,13 +129,13 @@ async function main(task, args) {
   requireSupportedNode();
   await installPackages();
   await build();
-  run(process.execPath, [CLI, 'setup', '--quiet']);
-  if (task === 'start') run(process.execPath, [CLI, 'run', ...args]);
+  await run(process.execPath, [CLI, 'setup', '--quiet']);
+  if (task === 'start') await run(process.execPath, [CLI, 'run', ...args]);
   if (task === 'test') {
     const biome = path.join(ROOT, 'node_modules', '@biomejs', 'biome', 'bin', 'biome');
-    run(process.execPath, [biome, 'ci', ...(process.stdout.isTTY ? [] : ['--colors=off']), ROOT]);
+    await run(process.execPath, [biome, 'ci', ...(process.stdout.isTTY ? [] : ['--colors=off']), ROOT]);
     const files = args.length > 0 ? args : testFiles(path.join(ROOT, 'test')).sort().map(built);
-    run(process.execPath, ['--test', '--test-concurrency=2', '--test-reporter=spec', ...files]);
+    await run(process.execPath, ['--test', '--test-concurrency=2', '--test-reporter=spec', ...files]);
   }
 }
 

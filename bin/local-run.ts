@@ -1,7 +1,7 @@
 // What `scanline run` does: synthesise, start the control plane, run the pipeline, deploy, predict, report, and leave nothing behind.
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, extname, join, resolve } from 'node:path';
+import { constants, tmpdir } from 'node:os';
+import { basename, dirname, extname, join, resolve } from 'node:path';
 import {
   DescribeModelPackageCommand,
   DescribePipelineCommand,
@@ -27,12 +27,13 @@ import {
 import { type ClassResult, type EpochRecord, renderReport, type SamplePrediction } from '../lib/operations/report';
 import { allSteps, type StepDefinition } from '../lib/pipeline';
 import { LOCAL_IMAGES_METADATA } from '../lib/stages/sagemaker-pipeline';
+import { imagesBelow } from '../training/data/image-folders';
 import { packageRoot } from '../training/native/cache';
 
 export interface LocalRunOptions {
   readonly app?: string;
-  /** Class folders of images, for the pipeline's parameter InputData. */
-  readonly data: string;
+  /** Class folders of images, put where the pipeline's parameter InputData says. @default what lies there already */
+  readonly data?: string;
   /** @default the only one */
   readonly pipeline?: string;
   readonly parameters: Readonly<Record<string, string>>;
@@ -100,8 +101,17 @@ function provideData(
   const { Parameters = [] } = JSON.parse(definition) as { Parameters?: { Name: string; DefaultValue?: string }[] };
   const uri = parameters.InputData ?? Parameters.find(({ Name }) => Name === 'InputData')?.DefaultValue;
   if (uri === undefined) return;
+  if (data === undefined) {
+    if (existsSync(plane.s3.path(uri))) return;
+    throw new OperationError(`there is nothing at ${uri} yet.`, 'give class folders of images to --data.');
+  }
   if (!existsSync(data))
     throw new OperationError(`there is no folder ${data}.`, 'give class folders of images to --data.');
+  if (parameters.InputData !== undefined)
+    throw new OperationError(
+      '--data would replace what lies at InputData.',
+      'give --data, or --parameter InputData=..., not both.',
+    );
   rmSync(plane.s3.path(uri), { recursive: true, force: true });
   plane.s3.upload(data, uri);
 }
@@ -256,16 +266,16 @@ async function predictHeldOut(run: Run): Promise<void> {
   const folder = await heldOutImages(run);
   const samples: SamplePrediction[] = [];
   for (const actual of readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory())) {
-    const files = readdirSync(join(folder, actual.name)).sort();
-    const every = Math.max(1, Math.floor(files.length / SAMPLES_PER_CLASS));
-    for (const file of files.filter((_, i) => i % every === 0).slice(0, SAMPLES_PER_CLASS)) {
-      const image = readFileSync(join(folder, actual.name, file));
-      const contentType = extname(file).toLowerCase() === '.png' ? 'image/png' : 'image/jpeg';
+    const paths = imagesBelow(join(folder, actual.name)).images;
+    const every = Math.max(1, Math.floor(paths.length / SAMPLES_PER_CLASS));
+    for (const path of paths.filter((_, i) => i % every === 0).slice(0, SAMPLES_PER_CLASS)) {
+      const image = readFileSync(path);
+      const contentType = extname(path).toLowerCase() === '.png' ? 'image/png' : 'image/jpeg';
       const { label, probabilities } = await invokeEndpoint(run.runtime, run.endpoint, image, contentType);
       samples.push({
         image,
         contentType,
-        file,
+        file: basename(path),
         actual: actual.name,
         predicted: label,
         probability: probabilities[label] as number,
@@ -361,15 +371,15 @@ function withLines(tasks: ListrTask[]): ListrTask[] {
 export async function runLocally(options: LocalRunOptions): Promise<void> {
   const run = {} as Run;
   // who ends the run ends the execution: the next run begins its own
-  const stop = async () => {
+  const stop = async (signal: NodeJS.Signals) => {
     if (run.executionArn !== undefined)
       await run.client
         .send(new StopPipelineExecutionCommand({ PipelineExecutionArn: run.executionArn }))
         .catch(() => {});
     await run.plane?.close();
-    process.exit(130);
+    process.exit(128 + constants.signals[signal]);
   };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop());
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, stop);
   const tasks = new Listr(
     withLines([
       { title: 'Synthesise the app', task: () => synthesiseApp(run, options) },

@@ -2,6 +2,7 @@
 import { createWriteStream, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
+import { positiveInteger } from './arguments';
 
 interface Options {
   model: string;
@@ -17,7 +18,7 @@ export function predictCommand(): Command {
     .requiredOption('--model <folder>', 'what `scanline train --out` wrote')
     .requiredOption('--data <path>', 'an image, or a folder of images')
     .option('--out <folder>', 'also gets predictions.jsonl')
-    .option('--workers <number>', 'threads that decode images', Number, 2)
+    .option('--workers <number>', 'threads that decode images', positiveInteger, 2)
     .addOption(
       new Option('--on-bad-file <what>', 'a file that cannot be read').choices(['fail', 'skip']).default('fail'),
     )

@@ -6,7 +6,7 @@ import { packageRoot } from '../../training/native/cache';
 
 interface Options {
   app?: string;
-  data: string;
+  data?: string;
   pipeline?: string;
   parameter: Record<string, string>;
   state: string;
@@ -25,8 +25,7 @@ export function runCommand(): Command {
     .option('--app <command>', "command of the CDK app (default: `app` of this folder's cdk.json)")
     .option(
       '--data <folder>',
-      'class folders of images, put where the pipeline looks for its input',
-      join(packageRoot, 'examples', 'mni-planes', 'images'),
+      "class folders of images, put where the pipeline looks for its input (default: in Scanline's own checkout, its sample)",
     )
     .option('--pipeline <name>', 'which pipeline, where the app has several')
     .option('--parameter <Name=value>', 'a parameter of the pipeline; may be given again', collectParameter, {})
@@ -46,11 +45,15 @@ Examples:
       mkdirSync(state, { recursive: true });
       // the AWS SDK's advice on the version of Node.js is not about what is run here
       process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
+      const sample = join(packageRoot, 'examples', 'mni-planes', 'images');
+      const isOwn =
+        resolve('.') === packageRoot && options.app === undefined && options.parameter.InputData === undefined;
+      const data = options.data ?? (isOwn ? sample : undefined);
       const { runLocally } = await import('../local-run.js');
       await runLocally({
         ...options,
         state,
-        data: resolve(options.data),
+        ...(data !== undefined && { data: resolve(data) }),
         out: resolve(options.out),
         parameters: options.parameter,
       });

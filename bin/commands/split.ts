@@ -1,22 +1,15 @@
 // scanline split: splits class folders of images into train, valid and test.
 import { join } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
-import { describeSplit, parseGroupKey, split } from '../../training/data/split';
+import { Command, Option } from 'commander';
+import { describeSplit, parseFractions, parseGroupKey, parseSeed, split } from '../../training/data/split';
 
 interface Options {
   data: string;
   out: string;
-  fractions: [number, number, number];
-  seed: number;
+  fractions: string;
+  seed: string;
   strategy: 'stratified' | 'random';
   groupBy?: string;
-}
-
-function parseFractions(text: string): [number, number, number] {
-  const numbers = text.split(',').map(Number);
-  const right = numbers.length === 3 && numbers.every((number) => number >= 0) && (numbers[0] as number) > 0;
-  if (!right) throw new InvalidArgumentError('three shares for train, valid and test are needed, e.g. 0.7,0.15,0.15');
-  return numbers as [number, number, number];
 }
 
 export function splitCommand(): Command {
@@ -24,8 +17,8 @@ export function splitCommand(): Command {
     .description('split class folders of images into train, valid and test, without tearing groups apart')
     .requiredOption('--data <folder>', 'class folders of PNG or JPEG images')
     .requiredOption('--out <folder>', 'gets train/, valid/ and test/')
-    .option('--fractions <shares>', 'shares of train, valid and test', parseFractions, [0.7, 0.15, 0.15])
-    .option('--seed <number>', 'of the random order', Number, 0)
+    .option('--fractions <shares>', 'shares of train, valid and test', '0.7,0.15,0.15')
+    .option('--seed <number>', 'of the random order', '0')
     .addOption(
       new Option('--strategy <name>', 'how classes are spread').choices(['stratified', 'random']).default('stratified'),
     )
@@ -40,7 +33,6 @@ Examples:
 `,
     )
     .action(async (options: Options) => {
-      const [train, valid, test] = options.fractions;
       const report = await split({
         input: options.data,
         outputs: {
@@ -48,8 +40,8 @@ Examples:
           valid: join(options.out, 'valid'),
           test: join(options.out, 'test'),
         },
-        fractions: { train, valid, test },
-        seed: options.seed,
+        fractions: parseFractions(options.fractions),
+        seed: parseSeed(options.seed),
         strategy: options.strategy,
         ...(options.groupBy && { groupBy: parseGroupKey(options.groupBy) }),
       });

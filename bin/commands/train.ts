@@ -1,7 +1,8 @@
 // scanline train: trains a classifier on folders of images.
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { allowed, HYPERPARAMETERS, type HyperparameterSpec } from '../../training/hyperparameters';
 import { readHyperparameters } from '../../training/settings';
+import { positiveInteger } from './arguments';
 
 interface Options {
   data?: string;
@@ -22,12 +23,6 @@ interface Options {
 function hyperparameterOption(spec: HyperparameterSpec): Option {
   const preset = spec.default === undefined ? '' : `, default ${spec.default}`;
   return new Option(`--${spec.name} <value>`, `${spec.description} (${allowed(spec)}${preset})`);
-}
-
-function parseThreads(text: string): number {
-  const threads = Number(text);
-  if (Number.isInteger(threads) && threads > 0) return threads;
-  throw new InvalidArgumentError('a whole number of at least 1 is needed');
 }
 
 const names = new Set<string>(HYPERPARAMETERS.map(({ name }) => name));
@@ -58,7 +53,7 @@ export function trainCommand(): Command {
     .option('--config <file>', 'hyperparameters as YAML; what is given here wins over it')
     .option('--model <name>', 'the same as --model_name')
     .option('--no-compile', 'run op by op, to debug a network')
-    .option('--threads <number>', 'cores to use (default: all)', parseThreads)
+    .option('--threads <number>', 'cores to use (default: all)', positiveInteger)
     .optionsGroup('Hyperparameters:');
   for (const spec of HYPERPARAMETERS) command.addOption(hyperparameterOption(spec));
   return command

@@ -49,7 +49,15 @@ const wrong = {
   'a parameter without a value': { args: ['run', '--parameter', 'LeastAccuracy'], says: /write it as Name=value/ },
   'shares that are not three': {
     args: ['split', '--data', 'a', '--out', 'b', '--fractions', '0.5,0.5'],
-    says: /three shares.*0\.7,0\.15,0\.15/,
+    says: /three shares[\s\S]*0\.7,0\.15,0\.15/,
+  },
+  'no thread to decode images': {
+    args: ['predict', '--model', 'a', '--data', 'b', '--workers', '0'],
+    says: /a whole number of at least 1/,
+  },
+  'a seed that is no number': {
+    args: ['split', '--data', 'a', '--out', 'b', '--seed', 'abc'],
+    says: /the seed is 'abc'/,
   },
   'a required option that is missing': { args: ['split', '--data', 'a'], says: /'--out <folder>' not specified/ },
 };

@@ -1,4 +1,4 @@
-// What `npm start` runs once all is set up, on fewer images and a smaller network: everything is real, from `cdk synth` to predictions.
+// What `npm start` runs, on fewer images and a smaller network: everything is real, from the set-up to predictions.
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -18,12 +18,14 @@ function project(): string {
   const folder = temporaryFolder();
   const source = join(packageRoot, 'examples', 'mni-planes', 'images');
   for (const name of readdirSync(source)) {
-    mkdirSync(join(folder, 'images', name), { recursive: true });
     const files = readdirSync(join(source, name)).sort();
     const every = Math.floor(files.length / IMAGES_PER_CLASS);
     for (let i = 0; i < IMAGES_PER_CLASS; i++) {
       const file = files[i * every] as string;
-      copyFileSync(join(source, name, file), join(folder, 'images', name, file));
+      // two slices to a patient, who is a folder
+      const patient = join(folder, 'images', name, `patient${i >> 1}`);
+      mkdirSync(patient, { recursive: true });
+      copyFileSync(join(source, name, file), join(patient, file));
     }
   }
   writeFileSync(
@@ -32,6 +34,7 @@ function project(): string {
      const { TrainingStack } = require(${JSON.stringify(join(packageRoot, 'dist', 'lib'))});
      new TrainingStack(new App(), 'Reduced', {
        pipelineName: 'reduced',
+       groupBy: 'folder',
        fractions: [0.5, 0.2, 0.3],
        hyperparameters: {
          img_size: [32], batch_size: 6, num_epochs: 3,
@@ -43,8 +46,11 @@ function project(): string {
 }
 
 function start(folder: string, ...args: string[]) {
-  const command = ['run', '--app', 'node app.js', '--data', 'images', ...args];
-  const child = spawn(process.execPath, [join(packageRoot, 'dist', 'bin', 'scanline.js'), ...command], {
+  const places = ['--data', 'images', '--state', '.scanline', '--out', 'report.html'].map((text) =>
+    text.startsWith('--') ? text : join(folder, text),
+  );
+  const command = ['start', '--app', `node ${join(folder, 'app.js')}`, ...places, ...args];
+  const child = spawn(process.execPath, [join(packageRoot, 'bin', 'bootstrap.js'), ...command], {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -154,20 +160,25 @@ test('a model that does not pass the gate ends it with the message of the gate, 
   assert.deepEqual(processesOf(folder), []);
 });
 
-test('Ctrl-C ends it soon, stops the execution, and leaves no process', async () => {
-  const folder = project();
-  const { child, output } = start(folder);
-  const closed = once(child as ChildProcess, 'close');
-  const jobs = join(folder, '.scanline', 'training-jobs');
-  while (!existsSync(jobs) || readdirSync(jobs).length === 0) {
-    assert.equal(child.exitCode, null, `${output.stdout}${output.stderr}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  assert.notDeepEqual(processesOf(folder), []);
-  child.kill('SIGINT');
-  const [status] = await closed;
-  assert.equal(status, 130, `${output.stdout}${output.stderr}`);
-  const [{ value: execution }] = readStored(folder, 'pipeline-executions') as [StoredExecution];
-  assert.equal(execution.description.PipelineExecutionStatus, 'Stopped');
-  assert.deepEqual(processesOf(folder), []);
-});
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const) {
+  test(`${signal} ends it soon, stops the execution, and leaves no process`, async () => {
+    const folder = project();
+    const { child, output } = start(folder);
+    const closed = once(child as ChildProcess, 'close');
+    const jobs = join(folder, '.scanline', 'training-jobs');
+    while (!existsSync(jobs) || readdirSync(jobs).length === 0) {
+      assert.equal(child.exitCode, null, `${output.stdout}${output.stderr}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    assert.notDeepEqual(processesOf(folder), []);
+    child.kill(signal);
+    const [status] = await closed;
+    assert.equal(status, code, `${output.stdout}${output.stderr}`);
+    const [{ value: execution }] = readStored(folder, 'pipeline-executions') as [StoredExecution];
+    assert.equal(execution.description.PipelineExecutionStatus, 'Stopped');
+    assert.deepEqual(processesOf(folder), []);
+  });
+}

@@ -30,6 +30,8 @@ export class DecodePool {
     { resolve: (result: BatchResult) => void; reject: (error: Error) => void }
   >();
   private jobs = 0;
+  private failure: Error | undefined;
+  private closed = false;
 
   constructor(readonly size: number) {
     this.workers = Array.from({ length: size }, () => {
@@ -38,14 +40,22 @@ export class DecodePool {
         this.waiting.get(result.id)?.resolve(result);
         this.waiting.delete(result.id);
       });
-      worker.on('error', (error) => {
-        for (const { reject } of this.waiting.values()) reject(error);
-      });
+      worker.on('error', (error) => this.fail(error));
+      worker.on('exit', (code) => this.fail(new Error(`a thread that decodes images ended with status ${code}`)));
       return worker;
     });
   }
 
+  /** A thread is lost: what waits, and what will come, would wait for ever. */
+  private fail(error: Error): void {
+    if (this.closed) return;
+    this.failure ??= error;
+    for (const { reject } of this.waiting.values()) reject(this.failure);
+    this.waiting.clear();
+  }
+
   run(job: Omit<BatchJob, 'id'>): Promise<BatchResult> {
+    if (this.failure) return Promise.reject(this.failure);
     const id = this.jobs++;
     const worker = this.workers[id % this.workers.length] as Worker;
     return new Promise<BatchResult>((resolve, reject) => {
@@ -55,6 +65,7 @@ export class DecodePool {
   }
 
   async close(): Promise<void> {
+    this.closed = true;
     await Promise.all(this.workers.map((worker) => worker.terminate()));
   }
 }

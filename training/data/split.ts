@@ -46,6 +46,29 @@ export interface SplitReport {
 
 const PARTS: readonly Part[] = ['train', 'valid', 'test'];
 
+/** @throws UserError for a text that is not three shares, of which the first is not 0 */
+export function parseFractions(text: string): SplitOptions['fractions'] {
+  const numbers = text.split(',').map(Number);
+  const [train = 0, valid = 0, test = 0] = numbers;
+  if (numbers.length === 3 && numbers.every((number) => number >= 0) && train > 0) return { train, valid, test };
+  throw new UserError(
+    `the fractions are '${text}'; three shares, of train, valid and test, are needed.`,
+    'e.g. 0.7,0.15,0.15',
+  );
+}
+
+/** @throws UserError for a text that is neither stratified nor random */
+export function parseStrategy(text: string): SplitOptions['strategy'] {
+  if (text === 'stratified' || text === 'random') return text;
+  throw new UserError(`the strategy is '${text}'; allowed are stratified and random.`, 'choose one of these.');
+}
+
+/** @throws UserError for a text that is not a whole number of at least 0 */
+export function parseSeed(text: string): number {
+  if (/^\d+$/.test(text)) return Number(text);
+  throw new UserError(`the seed is '${text}'; a whole number of at least 0 is needed.`, 'e.g. 0');
+}
+
 /** @throws UserError for a text that is none of pattern:REGEX, folder, csv:FILE:COLUMN */
 export function parseGroupKey(text: string): GroupKey {
   const [kind, ...rest] = text.split(':');
@@ -86,7 +109,17 @@ function byCsv(file: string, column: string): (path: string) => string | undefin
       'name the columns `file` and the one of the group.',
     );
   }
-  const groups = new Map(rows.map((row) => [row.file as string, row[column] as string]));
+  const groups = new Map<string, string>();
+  for (const row of rows) {
+    const [name, group] = [row.file as string, row[column] as string];
+    if ((groups.get(name) ?? group) !== group) {
+      throw new UserError(
+        `${file} puts ${name} into two groups: ${groups.get(name)} and ${group}.`,
+        'name each image once; by its path inside the data where file names are not unique.',
+      );
+    }
+    groups.set(name, group);
+  }
   return (path) => groups.get(path) ?? groups.get(basename(path));
 }
 
@@ -193,11 +226,24 @@ function requireEveryClass(report: SplitReport, fractions: SplitOptions['fractio
   );
 }
 
+/** What an earlier split left in a part could stand in another part now. */
+function refuseLeftovers(outputs: SplitOptions['outputs']): void {
+  const full = PARTS.map((part) => outputs[part]).filter(
+    (folder) => existsSync(folder) && readdirSync(folder).length > 0,
+  );
+  if (full.length === 0) return;
+  throw new UserError(
+    `${full.join(' and ')} ${full.length === 1 ? 'is' : 'are'} not empty: images of an earlier split would leak between the parts.`,
+    'give a new folder, or remove the old one.',
+  );
+}
+
 /**
  * Copies the images into a folder for each part, with label_dict.json beside the classes, and writes split.csv (file, class, group,
  * part) beside the training part.
  *
- * @throws UserError when a group cannot be told, a picture would stand in two parts, or a part would lack a class
+ * @throws UserError when a group cannot be told, a picture would stand in two parts, a part would lack a class, or an output folder
+ * is not empty
  */
 export async function split(options: SplitOptions): Promise<SplitReport> {
   const items = collect(options);
@@ -206,6 +252,7 @@ export async function split(options: SplitOptions): Promise<SplitReport> {
   const report = count(items, parts, classes);
   requireEveryClass(report, options.fractions);
   refuseDuplicates(items, parts);
+  refuseLeftovers(options.outputs);
   const lines = ['file,class,group,part'];
   for (const item of items) {
     const part = parts.get(item.group) as Part;

@@ -1,7 +1,7 @@
 // A trained classifier in a folder: weights, what rebuilds the network, its classes, and a SavedModel for TensorFlow.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import type { Runtime } from '../compiler/runtime';
 import { writeSavedModel } from '../compiler/saved-model';
@@ -68,7 +68,9 @@ function modelFoldersBelow(folder: string): string[] {
   const isFolder = (path: string) => existsSync(path) && statSync(path).isDirectory();
   const children = (path: string) => (isFolder(path) ? readdirSync(path).map((name) => join(path, name)) : []);
   const places = [folder, join(folder, 'model'), ...children(folder).flatMap((path) => [path, join(path, 'model')])];
-  return places.flatMap(children).filter((path) => existsSync(join(path, CONFIG_FILE)));
+  return places
+    .flatMap(children)
+    .filter((path) => /^best_model_\d+$/.test(basename(path)) && existsSync(join(path, CONFIG_FILE)));
 }
 
 /**

@@ -63,6 +63,9 @@ const NAME = /^checkpoint_(\d+)_(\d+)$/;
 /** Ends a name so that a folder under construction is not taken for a checkpoint. */
 const PARTIAL = '.partial';
 
+/** Ends the name of a folder that is being replaced. */
+const OLD = '.old';
+
 export function startOfTraining(): Progress {
   return {
     epoch: 1,
@@ -82,7 +85,7 @@ async function syncFolder(folder: string): Promise<void> {
   await handle.close();
 }
 
-/** Puts a folder in place of `target` in one step, so that a kill leaves either the old, the new, or an unfinished one aside. */
+/** Puts a folder in place of `target`; a kill leaves the old one, there or aside, until the new one is there. */
 async function replaceFolder(target: string, fill: (folder: string) => Promise<void>): Promise<void> {
   const partial = `${target}${PARTIAL}`;
   await rm(partial, { recursive: true, force: true });
@@ -90,9 +93,12 @@ async function replaceFolder(target: string, fill: (folder: string) => Promise<v
   await mkdir(partial, { recursive: true });
   await fill(partial);
   await syncFolder(partial);
-  await rm(target, { recursive: true, force: true });
+  const old = `${target}${OLD}`;
+  await rm(old, { recursive: true, force: true });
+  if (existsSync(target)) await rename(target, old);
   await rename(partial, target);
   await syncFolder(dirname(target));
+  await rm(old, { recursive: true, force: true });
 }
 
 /** The checkpoints in a folder, newest first. */
@@ -183,7 +189,10 @@ export class Checkpoints {
     const bests = readdirSync(this.folder)
       .filter((name) => best && /^best_model_\d+$/.test(name) && name !== `best_model_${best.epoch}`)
       .map((name) => join(this.folder, name));
-    for (const path of [...old, ...bests]) rmSync(path, { recursive: true, force: true });
+    const unfinished = readdirSync(this.folder)
+      .filter((name) => name.endsWith(PARTIAL) || name.endsWith(OLD))
+      .map((name) => join(this.folder, name));
+    for (const path of [...old, ...bests, ...unfinished]) rmSync(path, { recursive: true, force: true });
   }
 
   /** The newest checkpoint's path. */

@@ -55,22 +55,34 @@ export interface FitResult {
   readonly history: readonly EpochRecord[];
 }
 
-/** Share of the machine's memory that decoded images may take. */
-const CACHE_SHARE = 0.25;
+/** Share of the machine's memory that the decoded images of a part may take. */
+const CACHE_SHARE = 0.125;
 
 /** @throws UserError for data, settings or checkpoints that the user must mend */
 export async function fit(options: FitOptions): Promise<FitResult> {
   const console = new TrainingConsole(join(options.outputDir, options.hyperparameters.model_name, 'logs'));
   const pool = new DecodePool(options.hyperparameters.num_workers);
+  const resources: Disposable[] = [];
   try {
-    return await train(options, console, pool);
+    return await train(options, console, pool, resources);
   } finally {
+    for (const resource of resources) resource.dispose();
     await pool.close();
     await console.close();
   }
 }
 
-async function train(options: FitOptions, console: TrainingConsole, pool: DecodePool): Promise<FitResult> {
+/** Something that must be freed however training ends. */
+interface Disposable {
+  dispose(): void;
+}
+
+async function train(
+  options: FitOptions,
+  console: TrainingConsole,
+  pool: DecodePool,
+  resources: Disposable[],
+): Promise<FitResult> {
   const { hyperparameters: h, eager = false } = options;
   const output = join(options.outputDir, h.model_name);
   const machine = inspectMachine();
@@ -125,6 +137,7 @@ async function train(options: FitOptions, console: TrainingConsole, pool: Decode
   };
   const network = networkOf(config);
   const runtime = eager ? new EagerRuntime() : new CompiledRuntime({ threads, precision, gpu });
+  resources.push(runtime);
   const model = new Model(network, runtime);
   const optimizer = makeOptimizer(runtime, model.trained, {
     name: h.optimizer,
@@ -204,6 +217,11 @@ async function train(options: FitOptions, console: TrainingConsole, pool: Decode
       if (due && progress.batch < trainLoader.batches) await checkpoints.save(model, optimizer, progress);
     }
 
+    if (progress.epochImages === 0)
+      throw new UserError(
+        `none of the ${data.samples.train.length} training images could be read.`,
+        'check the files, and that they are PNG or JPEG.',
+      );
     const validated = epoch === h.num_epochs || epoch % h.val_interval === 0;
     const validation = validated ? await evaluate(inference, validLoader, data.classes, { classWeights }) : undefined;
     const record: EpochRecord = {
@@ -255,7 +273,6 @@ async function train(options: FitOptions, console: TrainingConsole, pool: Decode
   ];
   for (const folder of copies) if (folder) await cp(bestModel, join(folder, basename(bestModel)), { recursive: true });
   console.line(`best model: epoch ${best.epoch}, validation loss ${best.valid_loss.toFixed(4)}, in ${bestModel}`);
-  runtime.dispose();
   return { bestModel, history: progress.history };
 }
 

@@ -6,7 +6,7 @@ import type * as tfjs from '@tensorflow/tfjs-node-gpu';
 import { UserError } from '../errors';
 import type { NativeLoader, NativeModule } from './addon';
 import { addonPath, tfjsFolder } from './addons';
-import type { Flavour } from './cache';
+import { type Flavour, flavourOfEnvironment } from './cache';
 import { isInstalled, tensorflowFolder } from './install';
 import { inspectMachine } from './machine';
 
@@ -52,13 +52,7 @@ export interface OpAttribute {
  * @throws UserError when that build is not installed
  */
 export function chooseFlavour(): Flavour {
-  const asked = process.env.SCANLINE_TENSORFLOW;
-  if (asked !== undefined && asked !== 'cpu' && asked !== 'gpu') {
-    throw new UserError(
-      `SCANLINE_TENSORFLOW is '${asked}'; allowed are cpu and gpu.`,
-      'unset it, or set one of these.',
-    );
-  }
+  const asked = flavourOfEnvironment();
   const flavour =
     asked ?? (isInstalled('gpu') && (inspectMachine().gpus.length > 0 || !isInstalled('cpu')) ? 'gpu' : 'cpu');
   if (isInstalled(flavour)) return flavour;

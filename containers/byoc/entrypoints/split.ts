@@ -1,7 +1,15 @@
 // The split stage: class folders in, a folder for each part out.
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { inBase, runEntryPoint } from '../../../training/container';
-import { describeSplit, parseGroupKey, split } from '../../../training/data/split';
+import {
+  describeSplit,
+  parseFractions,
+  parseGroupKey,
+  parseSeed,
+  parseStrategy,
+  split,
+} from '../../../training/data/split';
 
 runEntryPoint(async (args) => {
   const { values } = parseArgs({
@@ -17,15 +25,18 @@ runEntryPoint(async (args) => {
       'group-by': { type: 'string' },
     },
   });
-  const [train = 0, valid = 0, test = 0] = values.fractions.split(',').map(Number);
-  const groupBy = values['group-by'];
+  const input = inBase(values.input);
+  const groupBy = values['group-by'] === undefined ? undefined : parseGroupKey(values['group-by']);
   const report = await split({
-    input: inBase(values.input),
+    input,
     outputs: { train: inBase(values.train), valid: inBase(values.validation), test: inBase(values.test) },
-    fractions: { train, valid, test },
-    seed: Number(values.seed),
-    strategy: values.strategy === 'random' ? 'random' : 'stratified',
-    ...(groupBy && { groupBy: parseGroupKey(groupBy) }),
+    fractions: parseFractions(values.fractions),
+    seed: parseSeed(values.seed),
+    strategy: parseStrategy(values.strategy),
+    // a CSV file comes with the data
+    ...(groupBy && {
+      groupBy: groupBy.kind === 'csv' ? { ...groupBy, path: resolve(input, inBase(groupBy.path)) } : groupBy,
+    }),
   });
   for (const line of describeSplit(report)) process.stdout.write(`${line}\n`);
 });

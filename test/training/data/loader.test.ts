@@ -189,3 +189,11 @@ test('a batch of which nothing can be read is passed over, and the numbers of th
     [0, 2],
   );
 });
+
+test('a thread that is lost ends what waits for it, and what comes after', async () => {
+  const lost = new DecodePool(1);
+  const waiting = lost.run({ size, images: undefined } as never);
+  await assert.rejects(waiting);
+  await assert.rejects(lost.run({ size, images: [] }));
+  await lost.close();
+});

@@ -234,3 +234,21 @@ test('group keys are parsed from text; others are refused', () => {
   for (const wrong of ['', 'patient', 'csv:file.csv', 'folder:x', 'pattern'])
     assert.throws(() => parseGroupKey(wrong), UserError, wrong);
 });
+
+test('a folder that is not empty is refused: what is in it would leak', async () => {
+  const input = filesIn(temporaryFolder(), patients);
+  const first = await splitting(input);
+  await assert.rejects(splitting(input, { seed: 2, outputs: first.outputs }), (error: Error) => {
+    return error instanceof UserError && error.message.includes(first.outputs.train) && /not empty/.test(error.message);
+  });
+});
+
+test('a CSV file that puts an image into two groups is refused', async () => {
+  const input = filesIn(temporaryFolder(), numbered('a', 10));
+  const path = join(temporaryFolder(), 'groups.csv');
+  writeFileSync(path, 'file,patient\n0.png,p1\n1.png,p1\n0.png,p2\n');
+  await assert.rejects(
+    splitting(input, { groupBy: { kind: 'csv', path, column: 'patient' } }),
+    /0\.png into two groups: p1 and p2/,
+  );
+});

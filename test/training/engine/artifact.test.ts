@@ -157,6 +157,9 @@ test('of several best models the newest is taken', () => {
     writeFileSync(join(place, 'config.json'), '{}');
     utimesSync(join(place, 'config.json'), 1000 + i, 1000 + i);
   }
+  // what a killed training left half written is none
+  mkdirSync(join(runs, 'densenet121', 'model', 'best_model_3.partial'));
+  writeFileSync(join(runs, 'densenet121', 'model', 'best_model_3.partial', 'config.json'), '{}');
   assert.equal(findArtifact(runs), join(runs, 'densenet121', 'model', 'best_model_2'));
   assert.equal(findArtifact(join(runs, 'densenet121')), join(runs, 'densenet121', 'model', 'best_model_2'));
 });

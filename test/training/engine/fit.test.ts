@@ -188,6 +188,20 @@ test('a file that cannot be read ends the training by name, or is left out, name
   assert.match(skipped.stdout, /\n1 files that cannot be read were left out\n/);
 });
 
+test('a training of whose images none can be read is refused: there is no model to be had', async () => {
+  const unreadable = join(folder, 'unreadable');
+  await writeDataset(unreadable, { train: 3, valid: 3 });
+  for (const name of ['along', 'across']) {
+    for (const file of readdirSync(join(unreadable, 'train', name)))
+      writeFileSync(join(unreadable, 'train', name, file), 'not an image');
+  }
+  const out = join(folder, 'nothing');
+  const args = ['--data', unreadable, '--out', out, ...TINY, '--in_channels=1', '--on-bad-file=skip'];
+  const { status, stderr } = await scanline('train', ...args);
+  assert.equal(status, 1);
+  assert.match(stderr, /none of the 6 training images could be read/);
+});
+
 test('class weights of another number than the classes are refused', async () => {
   const args = ['--data', data, '--out', join(folder, 'weights'), ...TINY, '--class_weights=1,2,3'];
   const { status, stderr } = await scanline('train', ...args);
