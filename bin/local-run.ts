@@ -180,14 +180,18 @@ interface Run {
 }
 
 function synthesiseApp(run: Partial<Run>, options: LocalRunOptions): void {
-  const output = join(options.state, 'cdk.out');
-  rmSync(output, { recursive: true, force: true });
-  const pipelines = synthesize({
-    folder: process.cwd(),
-    output,
-    ...(options.app !== undefined && { app: options.app }),
-  });
-  run.pipeline = localise(choosePipeline(pipelines, options.pipeline));
+  // not below the state, which another run may hold
+  const output = mkdtempSync(join(tmpdir(), 'scanline-synth-'));
+  try {
+    const pipelines = synthesize({
+      folder: process.cwd(),
+      output,
+      ...(options.app !== undefined && { app: options.app }),
+    });
+    run.pipeline = localise(choosePipeline(pipelines, options.pipeline));
+  } finally {
+    rmSync(output, { recursive: true, force: true });
+  }
 }
 
 async function startPipeline(run: Run, options: LocalRunOptions): Promise<void> {
@@ -241,7 +245,8 @@ async function requireSuccess(run: Run): Promise<void> {
 }
 
 async function deploy(run: Run): Promise<void> {
-  const name = `${run.pipeline.name}-${run.executionArn.slice(-12)}`;
+  // an endpoint's name has at most 63 characters
+  const name = `${run.pipeline.name.slice(0, 50)}-${run.executionArn.slice(-12)}`;
   await deployModel(run.client, { name, modelName: stepWith(run, 'Model') as string, pollEvery: POLL });
   run.endpoint = name;
 }

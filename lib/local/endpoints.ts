@@ -11,7 +11,7 @@ import type {
 import { extract } from 'tar';
 import { invalid, ServiceError } from './errors';
 import type { Executor, RunningContainer } from './executor';
-import { arn } from './names';
+import { arn, requireName } from './names';
 import type { Registry } from './registry';
 import type { FolderS3 } from './s3';
 import { Collection } from './store';
@@ -71,11 +71,13 @@ export class Endpoints {
   }
 
   createConfig(request: CreateEndpointConfigInput): string {
-    const name = request.EndpointConfigName;
-    if (name === undefined) throw invalid('an endpoint configuration needs a name');
+    const name = requireName('endpoint configuration', request.EndpointConfigName);
     if (this.configs.get(name)) throw invalid(`cannot create already existing endpoint configuration ${name}`);
     if (!request.ProductionVariants?.length) throw invalid('an endpoint configuration needs a production variant');
-    for (const { ModelName } of request.ProductionVariants) this.registry.describeModel(ModelName ?? '');
+    for (const { VariantName, ModelName } of request.ProductionVariants) {
+      requireName('production variant', VariantName);
+      this.registry.describeModel(ModelName ?? '');
+    }
     const configArn = arn('endpoint-config', name);
     this.configs.put(name, {
       ...request,
@@ -99,8 +101,8 @@ export class Endpoints {
   }
 
   /** Begins to start the servers; the endpoint is InService, or Failed, later. */
-  create({ EndpointName: name, EndpointConfigName }: CreateEndpointInput): string {
-    if (name === undefined) throw invalid('an endpoint needs a name');
+  create({ EndpointName, EndpointConfigName }: CreateEndpointInput): string {
+    const name = requireName('endpoint', EndpointName);
     if (this.endpoints.get(name)) throw invalid(`cannot create already existing endpoint ${name}`);
     const config = this.describeConfig(EndpointConfigName ?? '');
     const now = new Date();

@@ -305,8 +305,8 @@ export class Executions {
     if (step.Type === 'Condition') return this.decide(executionArn, step);
     const request = resolve(step.Arguments, this.values(executionArn)) as Record<string, unknown>;
     const id = executionArn.slice(executionArn.lastIndexOf('/') + 1);
-    // SageMaker names the jobs of a pipeline so, in at most 63 characters
-    const name = `pipelines-${id}-${step.Name.slice(0, 28)}-${unique(8)}`;
+    // SageMaker names the jobs of a pipeline so, in at most 63 characters; a step's name may have underscores, a job's not
+    const name = `pipelines-${id}-${step.Name.slice(0, 28).replaceAll('_', '-')}-${unique(8)}`;
     switch (step.Type) {
       case 'Processing': {
         const job = this.jobs.createProcessing({ ...request, ProcessingJobName: name } as never);

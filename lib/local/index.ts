@@ -4,6 +4,7 @@ import { Endpoints } from './endpoints';
 import { Executions } from './executions';
 import { type Executor, ProcessExecutor } from './executor';
 import { Jobs } from './jobs';
+import { lockFolder } from './lock';
 import { makeOperations } from './operations';
 import { Pipelines } from './pipelines';
 import { Registry } from './registry';
@@ -12,6 +13,7 @@ import { makeServer } from './server';
 
 export { resolveTemplate } from './cloudformation';
 export { ProcessExecutor } from './executor';
+export { FolderInUseError } from './lock';
 export { ACCOUNT, REGION } from './names';
 
 export interface LocalSageMakerOptions {
@@ -34,12 +36,21 @@ export interface LocalSageMaker {
   close(): Promise<void>;
 }
 
-/** Starts a control plane on 127.0.0.1; executions that one before it left unfinished go on. */
-export async function startLocalSageMaker({
-  folder,
-  images,
-  port = 0,
-}: LocalSageMakerOptions): Promise<LocalSageMaker> {
+/**
+ * Starts a control plane on 127.0.0.1; executions that one before it left unfinished go on.
+ * @throws FolderInUseError while another one has the folder
+ */
+export async function startLocalSageMaker(options: LocalSageMakerOptions): Promise<LocalSageMaker> {
+  const unlock = lockFolder(options.folder);
+  try {
+    return await start(options, unlock);
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+}
+
+async function start({ folder, images, port = 0 }: LocalSageMakerOptions, unlock: () => void): Promise<LocalSageMaker> {
   const s3 = new FolderS3(join(folder, 's3'));
   const executor: Executor = new ProcessExecutor(images);
   const jobs = new Jobs(folder, s3, executor);
@@ -60,6 +71,7 @@ export async function startLocalSageMaker({
       await executor.close();
       await server.close();
       await Promise.all([executions.settled(), jobs.settled(), endpoints.settled()]);
+      unlock();
     },
   };
 }

@@ -6,12 +6,12 @@ import type {
   CreateTrainingJobRequest,
   DescribeProcessingJobResponse,
   DescribeTrainingJobResponse,
-  MetricData,
 } from '@aws-sdk/client-sagemaker';
 import { create } from 'tar';
 import { notFound, ServiceError } from './errors';
 import type { Executor, RunningContainer } from './executor';
-import { ACCOUNT, arn, REGION } from './names';
+import { LogMetrics } from './metrics';
+import { ACCOUNT, arn, insideOptMl, REGION, requireChannelName, requireName } from './names';
 import type { FolderS3 } from './s3';
 import { Collection } from './store';
 
@@ -24,8 +24,8 @@ const GRACE = 120;
 /** Why a job that a control plane before this one ran has no end of its own. */
 const LOST = 'InternalServerError: the control plane ended before the job did';
 
-function requireNew(collection: Collection<unknown>, kind: string, name: string | undefined): string {
-  if (name === undefined) throw new ServiceError('ValidationException', `a ${kind} needs a name`);
+function requireNew(collection: Collection<unknown>, kind: string, given: string | undefined): string {
+  const name = requireName(kind, given);
   if (collection.get(name) !== undefined) throw new ServiceError('ResourceInUse', `there is a ${kind} ${name} already`);
   return name;
 }
@@ -42,6 +42,8 @@ export class Jobs {
   readonly processing: Collection<DescribeProcessingJobResponse>;
   readonly training: Collection<DescribeTrainingJobResponse>;
   private readonly running = new Map<string, RunningContainer>();
+  /** Of the training jobs that have not ended. */
+  private readonly logMetrics = new Map<string, LogMetrics>();
   private readonly stopped = new Set<string>();
   private finished: Promise<unknown> = Promise.resolve();
   private suspended = false;
@@ -65,6 +67,7 @@ export class Jobs {
         TrainingJobStatus: 'Failed',
         SecondaryStatus: 'Failed',
         FailureReason: LOST,
+        FinalMetricDataList: this.metricsOf(job).read(true),
       });
   }
 
@@ -84,16 +87,27 @@ export class Jobs {
     return job;
   }
 
+  /** With the metrics so far while the job runs, with those of its end after it. */
   describeTraining(name: string): DescribeTrainingJobResponse {
     const job = this.training.get(name);
     if (job === undefined) throw notFound('training job', name);
-    return job;
+    const metrics = this.logMetrics.get(name);
+    return metrics === undefined ? job : { ...job, FinalMetricDataList: metrics.read() };
+  }
+
+  private metricsOf({ TrainingJobName, AlgorithmSpecification }: DescribeTrainingJobResponse): LogMetrics {
+    return new LogMetrics(this.log(TrainingJobName as string), AlgorithmSpecification?.MetricDefinitions);
   }
 
   /** Begins a processing job; `finished` settles when it has ended, one way or the other. */
   createProcessing(request: CreateProcessingJobRequest): { arn: string; finished: Promise<void> } {
     const name = requireNew(this.processing, 'processing job', request.ProcessingJobName);
     requireOneInstance(request.ProcessingResources?.ClusterConfig?.InstanceCount);
+    const places = [
+      ...(request.ProcessingInputs ?? []).map(({ S3Input }) => S3Input),
+      ...(request.ProcessingOutputConfig?.Outputs ?? []).map(({ S3Output }) => S3Output),
+    ];
+    for (const place of places) if (place?.LocalPath) insideOptMl(place.LocalPath);
     const jobArn = arn('processing-job', name);
     const now = new Date();
     this.processing.put(name, {
@@ -113,7 +127,7 @@ export class Jobs {
     };
     try {
       const base = this.base(name);
-      const inside = (path: string) => join(base, path.replace(/^\/opt\/ml\/?/, ''));
+      const inside = (path: string) => join(base, insideOptMl(path));
       for (const { S3Input: input } of request.ProcessingInputs ?? []) {
         if (input?.S3Uri && input.LocalPath) this.s3.download(input.S3Uri, inside(input.LocalPath));
       }
@@ -142,6 +156,7 @@ export class Jobs {
     const name = requireNew(this.training, 'training job', request.TrainingJobName);
     requireOneInstance(request.ResourceConfig?.InstanceCount);
     for (const { Regex } of request.AlgorithmSpecification?.MetricDefinitions ?? []) requireRegex(Regex);
+    for (const { ChannelName } of request.InputDataConfig ?? []) requireChannelName(ChannelName);
     const jobArn = arn('training-job', name);
     const now = new Date();
     this.training.put(name, {
@@ -152,18 +167,22 @@ export class Jobs {
       CreationTime: now,
       TrainingStartTime: now,
     });
+    this.logMetrics.set(name, this.metricsOf(this.describeTraining(name)));
     return { arn: jobArn, finished: this.begun(this.runTraining(name, request)) };
   }
 
   private async runTraining(name: string, request: CreateTrainingJobRequest): Promise<void> {
     const end = (result: Partial<DescribeTrainingJobResponse>) => {
       if (this.isSuspended(name)) return;
-      const { TrainingStartTime } = this.describeTraining(name);
+      const job = this.describeTraining(name);
+      const FinalMetricDataList = this.logMetrics.get(name)?.read(true);
+      this.logMetrics.delete(name);
       const now = new Date();
-      const seconds = Math.round((now.getTime() - (TrainingStartTime?.getTime() ?? 0)) / 1000);
+      const seconds = Math.round((now.getTime() - (job.TrainingStartTime?.getTime() ?? 0)) / 1000);
       this.training.put(name, {
-        ...this.describeTraining(name),
+        ...job,
         ...result,
+        FinalMetricDataList,
         TrainingEndTime: now,
         TrainingTimeInSeconds: seconds,
       });
@@ -197,9 +216,8 @@ export class Jobs {
         ['train'],
         environment,
       );
-      const metrics = { FinalMetricDataList: this.metrics(name) };
       if (failure !== undefined)
-        return end({ TrainingJobStatus: 'Failed', SecondaryStatus: 'Failed', FailureReason: failure, ...metrics });
+        return end({ TrainingJobStatus: 'Failed', SecondaryStatus: 'Failed', FailureReason: failure });
       const output = `${request.OutputDataConfig?.S3OutputPath?.replace(/\/$/, '')}/${name}/output`;
       const archives = [
         { folder: join(base, 'model'), file: 'model.tar.gz' },
@@ -217,7 +235,6 @@ export class Jobs {
         TrainingJobStatus: status,
         SecondaryStatus: status,
         ModelArtifacts: { S3ModelArtifacts: `${output}/model.tar.gz` },
-        ...metrics,
       });
     } catch (error) {
       end({
@@ -252,16 +269,6 @@ export class Jobs {
     const file = join(base, 'output', 'failure');
     const reason = existsSync(file) ? readFileSync(file, 'utf8').slice(0, FAILURE_LENGTH) : `see ${this.log(name)}`;
     return `AlgorithmError: ${reason}, exit code: ${status}`;
-  }
-
-  /** The last value of each metric in what a job has printed so far. */
-  metrics(name: string): MetricData[] {
-    const log = existsSync(this.log(name)) ? readFileSync(this.log(name), 'utf8') : '';
-    const definitions = this.training.get(name)?.AlgorithmSpecification?.MetricDefinitions ?? [];
-    return definitions.flatMap(({ Name, Regex }) => {
-      const last = [...log.matchAll(new RegExp(Regex as string, 'gm'))].at(-1)?.[1];
-      return last === undefined ? [] : [{ MetricName: Name, Value: Number(last), Timestamp: new Date() }];
-    });
   }
 
   private begun(job: Promise<void>): Promise<void> {

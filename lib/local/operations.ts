@@ -65,10 +65,7 @@ export function makeOperations({
       return {};
     },
     CreateTrainingJob: (request: CreateTrainingJobRequest) => ({ TrainingJobArn: jobs.createTraining(request).arn }),
-    DescribeTrainingJob: ({ TrainingJobName }: { TrainingJobName: string }) => ({
-      ...jobs.describeTraining(TrainingJobName),
-      FinalMetricDataList: jobs.metrics(TrainingJobName),
-    }),
+    DescribeTrainingJob: ({ TrainingJobName }: { TrainingJobName: string }) => jobs.describeTraining(TrainingJobName),
     StopTrainingJob: ({ TrainingJobName }: { TrainingJobName: string }) => {
       jobs.stopTraining(TrainingJobName);
       return {};

@@ -3,8 +3,11 @@ import { join } from 'node:path';
 import type { CreatePipelineRequest, DescribePipelineResponse } from '@aws-sdk/client-sagemaker';
 import { check, type StepDefinition } from '../pipeline';
 import { notFound, ServiceError } from './errors';
-import { arn, nameOf } from './names';
+import { arn, nameOf, requireName } from './names';
 import { Collection } from './store';
+
+/** Characters; SageMaker gives pipelines more of them than the rest. */
+const LONGEST_NAME = 256;
 
 /** A definition as it is run. */
 export interface Definition {
@@ -25,9 +28,10 @@ export class Pipelines {
   }
 
   create(request: CreatePipelineRequest): string {
-    const { PipelineName: name, PipelineDefinition: definition, RoleArn } = request;
-    if (!name || !definition || !RoleArn)
-      throw new ServiceError('ValidationException', 'a pipeline needs a name, a definition and a role');
+    const { PipelineDefinition: definition, RoleArn } = request;
+    const name = requireName('pipeline', request.PipelineName, LONGEST_NAME);
+    if (!definition || !RoleArn)
+      throw new ServiceError('ValidationException', 'a pipeline needs a definition and a role');
     if (this.pipelines.get(name))
       throw new ServiceError('ValidationException', `a pipeline with the name ${name} already exists`);
     const pipelineArn = arn('pipeline', name);

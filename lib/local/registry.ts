@@ -10,7 +10,7 @@ import type {
   ModelPackageSummary,
 } from '@aws-sdk/client-sagemaker';
 import { invalid, ServiceError } from './errors';
-import { arn, nameOf } from './names';
+import { arn, nameOf, requireName } from './names';
 import { Collection } from './store';
 
 /** What a model's containers are started from. */
@@ -32,8 +32,8 @@ export class Registry {
     this.packages = new Collection(join(root, 'model-packages'));
   }
 
-  createGroup({ ModelPackageGroupName: name, ModelPackageGroupDescription }: CreateModelPackageGroupInput): string {
-    if (name === undefined) throw new ServiceError('ValidationException', 'a model package group needs a name');
+  createGroup({ ModelPackageGroupName, ModelPackageGroupDescription }: CreateModelPackageGroupInput): string {
+    const name = requireName('model package group', ModelPackageGroupName);
     if (this.groups.get(name))
       throw new ServiceError('ValidationException', `the model package group ${name} already exists`);
     const groupArn = arn('model-package-group', name);
@@ -103,8 +103,7 @@ export class Registry {
   }
 
   createModel(request: CreateModelInput): string {
-    const name = request.ModelName;
-    if (name === undefined) throw new ServiceError('ValidationException', 'a model needs a name');
+    const name = requireName('model', request.ModelName);
     if (this.models.get(name)) throw invalid(`cannot create already existing model ${name}`);
     this.sourceOf(name, request);
     const modelArn = arn('model', name);

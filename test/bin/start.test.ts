@@ -7,7 +7,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, readlin
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { resolveTemplate } from '../../lib/local';
-import { pipelinesIn } from '../../lib/operations/assembly';
+import { synthesize } from '../../lib/operations/assembly';
 import { packageRoot } from '../../training/native/cache';
 import { temporaryFolder } from '../training/temporary-folder';
 
@@ -139,7 +139,7 @@ test('it trains, passes the gate, deploys, predicts, and leaves a report and no 
   assert.equal(html.match(/<figure /g)?.length, predictions.length);
 
   // what was synthesised is what was run
-  const [pipeline] = pipelinesIn(join(folder, '.scanline', 'cdk.out'));
+  const [pipeline] = synthesize({ folder, app: 'node app.js', output: join(folder, 'cdk.out') });
   const body = pipeline?.resource.Properties?.PipelineDefinition as { PipelineDefinitionBody: unknown };
   const synthesised = resolveTemplate(body.PipelineDefinitionBody, pipeline?.template as object) as string;
   const [stored] = readStored(folder, 'pipelines');

@@ -112,6 +112,12 @@ test('an execution whose steps all succeed has succeeded', async (t) => {
   ]);
 });
 
+test("an underscore in a step's name is a hyphen in its job's", async (t) => {
+  const { step } = await run(t, [work('Say_it_', 'say')]);
+  assert.equal(step('Say_it_').StepStatus, 'Succeeded', step('Say_it_').FailureReason);
+  assert.match(step('Say_it_').Metadata?.ProcessingJob?.Arn as string, /\/pipelines-[0-9a-f]{12}-Say-it--[0-9a-f]{8}$/);
+});
+
 test('a step begins when what it depends on has ended', async (t) => {
   const first = work('First', 'score');
   const { step } = await run(t, [work('Second', 'say', { dependsOn: [first] }), first]);

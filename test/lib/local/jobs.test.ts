@@ -1,6 +1,6 @@
 // Jobs over HTTP, run for real: input put in place, the image's command run, output taken away, and how each end is told.
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import {
@@ -198,6 +198,45 @@ test('the last value of each metric is read from what the job prints', async (t)
       ['acc', 0.1],
     ],
   );
+});
+
+const LOSS = {
+  AlgorithmSpecification: {
+    TrainingImage: IMAGE,
+    TrainingInputMode: 'File' as const,
+    MetricDefinitions: [{ Name: 'loss', Regex: 'loss=([0-9.]+);' }],
+  },
+};
+
+async function lossOf({ client }: TestPlane) {
+  const job = await client.send(new DescribeTrainingJobCommand({ TrainingJobName: 'job' }));
+  return job.FinalMetricDataList?.[0];
+}
+
+test('while a job runs, a metric has the time at which its line was first seen', async (t) => {
+  const plane = await controlPlane(t, { train: 'echo "loss=0.5;"; exec sleep 60' });
+  await plane.client.send(trainingJob('job', LOSS));
+  const first = await eventually(() => lossOf(plane));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual(await lossOf(plane), first);
+});
+
+test('once a job has ended, its metrics stay as they were at its end', async (t) => {
+  const { plane, job } = await train(t, 'echo "loss=0.5;"', LOSS);
+  const metric = job.FinalMetricDataList?.[0];
+  assert.equal(metric?.Value, 0.5);
+  assert.ok((metric?.Timestamp as Date) <= (job.TrainingEndTime as Date), `${metric?.Timestamp} is after its end`);
+  appendFileSync(plane.jobLog('job'), 'loss=0.1;\n');
+  assert.deepEqual(await lossOf(plane), metric);
+});
+
+test('a job whose output cannot be stored keeps its metrics', async (t) => {
+  const { job } = await train(t, 'printf "loss=0.5;"', {
+    ...LOSS,
+    OutputDataConfig: { S3OutputPath: 's3://bucket/../x' },
+  });
+  assert.match(job.FailureReason as string, /has \. or \.\. in its key/);
+  assert.equal(job.FinalMetricDataList?.[0]?.Value, 0.5);
 });
 
 test('a job that is stopped may tidy up, is Stopped, and what it leaves is kept', async (t) => {

@@ -150,24 +150,31 @@ test('an execution that has failed is not run again', async (t) => {
   assert.deepEqual(begun(folder), ['first', 'broken']);
 });
 
-test('a job by itself that a kill -9 interrupted is Failed, not in progress for ever', async (t) => {
+test('a job by itself that a kill -9 interrupted is Failed, not in progress for ever, and keeps its metrics', async (t) => {
   const folder = temporaryFolder();
-  const image = imageFolder({ train: 'sleep 60' });
+  const image = imageFolder({ train: 'echo "loss=0.5;"; exec sleep 60' });
   const { child, client } = await heldPlane(folder, image);
   await client.send(
     new CreateTrainingJobCommand({
       TrainingJobName: 'job',
-      AlgorithmSpecification: { TrainingImage: IMAGE, TrainingInputMode: 'File' },
+      AlgorithmSpecification: {
+        TrainingImage: IMAGE,
+        TrainingInputMode: 'File',
+        MetricDefinitions: [{ Name: 'loss', Regex: 'loss=([0-9.]+);' }],
+      },
       RoleArn: ROLE,
       OutputDataConfig: { S3OutputPath: 's3://bucket/models' },
       ResourceConfig: { InstanceCount: 1, InstanceType: 'ml.m5.xlarge', VolumeSizeInGB: 1 },
       StoppingCondition: { MaxRuntimeInSeconds: 60 },
     }),
   );
+  const describe = new DescribeTrainingJobCommand({ TrainingJobName: 'job' });
+  await eventually(async () => (await client.send(describe)).FinalMetricDataList?.length);
   await kill(child);
   const plane = await startLocalSageMaker({ folder, images: new Map([[IMAGE, image]]) });
   t.after(() => plane.close());
-  const job = await clientsOf(plane.url).client.send(new DescribeTrainingJobCommand({ TrainingJobName: 'job' }));
+  const job = await clientsOf(plane.url).client.send(describe);
   assert.equal(job.TrainingJobStatus, 'Failed');
   assert.match(job.FailureReason as string, /the control plane ended before the job did/);
+  assert.equal(job.FinalMetricDataList?.[0]?.Value, 0.5);
 });
