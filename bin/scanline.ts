@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { packageRoot } from '../training/native/cache';
+import { checkCommand } from './commands/check';
 import { doctorCommand } from './commands/doctor';
 import { predictCommand } from './commands/predict';
 import { runCommand } from './commands/run';
@@ -24,6 +25,7 @@ for (const subcommand of [
   runCommand(),
   setupCommand(),
   doctorCommand(),
+  checkCommand(),
   splitCommand(),
   trainCommand(),
   predictCommand(),

@@ -5,6 +5,7 @@ import { ACCOUNT, REGION } from './names';
 export interface Template {
   readonly Parameters?: Readonly<Record<string, { readonly Default?: unknown }>>;
   readonly Resources?: Readonly<Record<string, Resource>>;
+  readonly Mappings?: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, unknown>>>>>>;
 }
 
 export interface Resource {
@@ -67,7 +68,14 @@ export function resolveTemplate(part: unknown, template: Template): unknown {
       const [separator, values] = value as [string, unknown[]];
       return values.map((entry) => String(inside(entry))).join(separator);
     }
-    if (key?.startsWith('Fn::')) throw new Error(`${key} has no local value; known are Ref, GetAtt, Sub and Join`);
+    if (key === 'Fn::FindInMap') {
+      const [map, first, second] = (inside(value) as unknown[]).map(String) as [string, string, string];
+      const found = template.Mappings?.[map]?.[first]?.[second];
+      if (found === undefined) throw new Error(`the template's mapping ${map} has nothing for ${first} and ${second}`);
+      return found;
+    }
+    if (key?.startsWith('Fn::'))
+      throw new Error(`${key} has no local value; known are Ref, GetAtt, Sub, Join and FindInMap`);
   }
   return Object.fromEntries(entries.map(([name, entry]) => [name, inside(entry)]));
 }

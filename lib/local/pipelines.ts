@@ -1,7 +1,7 @@
 // Pipelines: definitions that are kept, and checked before they are.
 import { join } from 'node:path';
 import type { CreatePipelineRequest, DescribePipelineResponse } from '@aws-sdk/client-sagemaker';
-import { check, type StepDefinition } from '../pipeline';
+import { check, errorsOf, type StepDefinition } from '../pipeline';
 import { notFound, ServiceError } from './errors';
 import { arn, nameOf, requireName } from './names';
 import { Collection } from './store';
@@ -57,7 +57,7 @@ export class Pipelines {
     request: Partial<CreatePipelineRequest>,
     definition: string,
   ): void {
-    const findings = check(parseDefinition(definition)).map(
+    const findings = errorsOf(check(parseDefinition(definition))).map(
       ({ where, problem, fix }) => `${where}: ${problem} Fix: ${fix}`,
     );
     if (findings.length > 0) throw new ServiceError('ValidationException', findings.join('\n'));

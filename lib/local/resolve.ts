@@ -68,7 +68,8 @@ const COMPARISONS: Readonly<Record<string, Comparison>> = {
 /** Whether a condition, its expressions resolved, holds. */
 export function holds(condition: Readonly<Record<string, unknown>>): boolean {
   const type = condition.Type as string;
-  if (type === 'Not') return !holds(condition.Expression as Record<string, unknown>);
+  // AWS's SDK writes Condition; its documentation has Expression
+  if (type === 'Not') return !holds((condition.Condition ?? condition.Expression) as Record<string, unknown>);
   if (type === 'Or') return (condition.Conditions as Record<string, unknown>[]).some(holds);
   if (type === 'In') return (condition.Values as unknown[]).includes(condition.QueryValue);
   const comparison = COMPARISONS[type];

@@ -1,4 +1,4 @@
-// Conditions on which a pipeline branches.
+// Conditions on which a pipeline branches. The conditions of one step must all hold.
 import type { Expression } from './expression';
 
 type Operand = string | number | boolean | Expression<string> | Expression<number> | Expression<boolean>;
@@ -25,9 +25,15 @@ export function isIn(value: Expression, values: readonly Operand[]): Condition {
 }
 
 export function not(condition: Condition): Condition {
-  return { Type: 'Not', Expression: condition };
+  return { Type: 'Not', Condition: condition };
 }
 
 export function or(...conditions: readonly Condition[]): Condition {
   return { Type: 'Or', Conditions: conditions };
+}
+
+/** SageMaker has no And inside a condition: not any of them being false says the same. */
+export function and(...conditions: readonly Condition[]): Condition {
+  const [first, ...rest] = conditions;
+  return first && rest.length === 0 ? first : not(or(...conditions.map(not)));
 }

@@ -1,11 +1,26 @@
 // What is wrong with a pipeline, found before it costs money.
 
+/** An error refuses a pipeline; a warning is told, and the pipeline goes on. */
+export type Severity = 'error' | 'warning';
+
 export interface Finding {
   /** The step, parameter or other part that it is about. */
   readonly where: string;
   /** What was wrong, and what is allowed. */
   readonly problem: string;
   readonly fix: string;
+  /** @default error */
+  readonly severity?: Severity;
+}
+
+/** Those that refuse a pipeline. */
+export function errorsOf(findings: readonly Finding[]): Finding[] {
+  return findings.filter(({ severity = 'error' }) => severity === 'error');
+}
+
+/** Those that are told, and refuse nothing. */
+export function warningsOf(findings: readonly Finding[]): Finding[] {
+  return findings.filter(({ severity }) => severity === 'warning');
 }
 
 /** Refuses a pipeline, with all that is wrong with it. */

@@ -1,4 +1,5 @@
 // Values that are known only when a pipeline runs, and the types that let one stand wherever a value can.
+import type { Shape } from './schema';
 
 /** A value that SageMaker fills in when the pipeline runs; serialises to what stands for it in a definition. */
 export abstract class Expression<Value = unknown> {
@@ -76,10 +77,13 @@ export function join(separator: string, ...values: readonly (Text | Expression<n
   return new Join(separator, values);
 }
 
-/** Lists whose entries are referred to by name: by a key in brackets, as SageMaker's definitions have it. */
-const NAMED_LISTS = new Set(['Outputs', 'ProcessingInputs', 'FinalMetricDataList', 'OutputParameters']);
+/** The experiment that an execution belongs to, as the pipeline's `experiment` names it. */
+export const ExperimentVariables = {
+  experimentName: new Get<string>('PipelineExperimentConfig.ExperimentName'),
+  trialName: new Get<string>('PipelineExperimentConfig.TrialName'),
+} as const;
 
-/** References to all that a response of the AWS SDK holds; an entry of a list by its number, or by its name where it has one. */
+/** References to all that a response of the AWS SDK holds; an entry of a list by its number, or by its name where it has one; of a map by its key. */
 export type Properties<Value> = Expression<Widened<Value>> &
   (Value extends Primitive
     ? unknown
@@ -87,14 +91,15 @@ export type Properties<Value> = Expression<Widened<Value>> &
       ? { readonly [key: string | number]: Properties<NonNullable<Item>> }
       : { readonly [Key in keyof Value]-?: Properties<NonNullable<Value[Key]>> });
 
-/** References that begin with a path; what is read off them goes on with it. */
-export function properties<Value>(path: string): Properties<Value> {
+/** References that begin with a path; what is read off them goes on with it, in brackets below lists and maps. */
+export function properties<Value>(path: string, shape?: Shape): Properties<Value> {
   return new Proxy(new Get(path), {
     get(target, key) {
       if (typeof key === 'symbol' || key in target) return Reflect.get(target, key);
-      if (/^\d+$/.test(key)) return properties(`${path}[${key}]`);
-      const list = path.slice(path.lastIndexOf('.') + 1);
-      return properties(NAMED_LISTS.has(list) ? `${path}['${key}']` : `${path}.${key}`);
+      if (shape?.kind === 'map') return properties(`${path}['${key}']`, shape.value);
+      if (shape?.kind === 'list')
+        return properties(/^\d+$/.test(key) ? `${path}[${key}]` : `${path}['${key}']`, shape.item);
+      return properties(`${path}.${key}`, shape?.kind === 'structure' ? shape.member(key) : undefined);
     },
   }) as unknown as Properties<Value>;
 }

@@ -1,14 +1,26 @@
 // A pipeline: parameters and steps, checked and written as the definition that SageMaker takes.
+import type { ParallelismConfiguration, SelectiveExecutionConfig } from '@aws-sdk/client-sagemaker';
 import { check } from './check';
-import { type Finding, PipelineError } from './errors';
-import { ExecutionVariables } from './expression';
+import { errorsOf, type Finding, PipelineError } from './errors';
+import { ExecutionVariables, type Text } from './expression';
 import type { Parameter } from './parameter';
 import type { Step } from './step';
+
+export interface PipelineExperiment {
+  readonly experimentName: Text;
+  readonly trialName: Text;
+}
 
 export interface PipelineOptions {
   /** @default none */
   readonly parameters?: readonly Parameter[];
   readonly steps: readonly Step[];
+  /** Where the executions are tracked; false: nowhere. @default the experiment is the pipeline, the trial is the execution */
+  readonly experiment?: PipelineExperiment | false;
+  /** How many steps of an execution may run at once; goes with CreatePipeline's request, not into the definition. @default SageMaker's own */
+  readonly maxParallelSteps?: number;
+  /** What a definition may say of itself. @default nothing */
+  readonly metadata?: Readonly<Record<string, unknown>>;
 }
 
 /** A definition as SageMaker Pipelines takes it, still with placeholders of whoever writes it to JSON (CDK's tokens). */
@@ -19,6 +31,11 @@ export interface PipelineDefinition {
   readonly PipelineExperimentConfig: unknown;
   readonly Steps: readonly unknown[];
 }
+
+const DEFAULT_EXPERIMENT: PipelineExperiment = {
+  experimentName: ExecutionVariables.pipelineName,
+  trialName: ExecutionVariables.pipelineExecutionId,
+};
 
 export class Pipeline {
   constructor(
@@ -32,28 +49,59 @@ export class Pipeline {
     return this.options.steps.flatMap(withBranches);
   }
 
-  /** What is wrong with it, all at once. */
+  /** For the request that makes or changes the pipeline, or starts it; undefined: SageMaker's own. */
+  get parallelism(): ParallelismConfiguration | undefined {
+    const { maxParallelSteps } = this.options;
+    return maxParallelSteps === undefined ? undefined : { MaxParallelExecutionSteps: maxParallelSteps };
+  }
+
+  /**
+   * For the request that starts an execution of some steps only, with what an earlier one produced for the rest.
+   *
+   * @param sourceExecutionArn the earlier execution. @default SageMaker takes the latest
+   * @throws PipelineError where a step is not one of the pipeline's
+   */
+  selectiveExecution(steps: readonly Step[], sourceExecutionArn?: string): SelectiveExecutionConfig {
+    const own = new Set(this.steps.map(({ name }) => name));
+    const strangers = steps.filter(({ name }) => !own.has(name));
+    if (strangers.length > 0) {
+      throw new PipelineError(
+        this.name,
+        strangers.map(({ name }) => ({
+          where: `step ${name}`,
+          problem: 'it was selected, and the pipeline does not have it.',
+          fix: `choose among: ${[...own].join(', ')}.`,
+        })),
+      );
+    }
+    return {
+      ...(sourceExecutionArn !== undefined && { SourcePipelineExecutionArn: sourceExecutionArn }),
+      SelectedSteps: steps.map(({ name }) => ({ StepName: name })),
+    };
+  }
+
+  /** What is wrong with it, all at once: errors and warnings. */
   findings(): readonly Finding[] {
     return check(this.toDefinition());
   }
 
-  /** @throws PipelineError naming all that is wrong */
+  /** @throws PipelineError naming all that is wrong; warnings refuse nothing */
   definition(): PipelineDefinition {
-    const findings = this.findings();
-    if (findings.length > 0) throw new PipelineError(this.name, findings);
-    return this.toDefinition();
+    const definition = this.toDefinition();
+    const errors = errorsOf(check(definition));
+    if (errors.length > 0) throw new PipelineError(this.name, errors);
+    return definition;
   }
 
   private toDefinition(): PipelineDefinition {
-    const { parameters = [], steps } = this.options;
+    const { parameters = [], steps, experiment = DEFAULT_EXPERIMENT, metadata = {} } = this.options;
     return toJson({
       Version: '2020-12-01',
-      Metadata: {},
+      Metadata: metadata,
       Parameters: parameters.map((parameter) => parameter.toDefinition()),
-      PipelineExperimentConfig: {
-        ExperimentName: ExecutionVariables.pipelineName,
-        TrialName: ExecutionVariables.pipelineExecutionId,
-      },
+      PipelineExperimentConfig: experiment
+        ? { ExperimentName: experiment.experimentName, TrialName: experiment.trialName }
+        : null,
       Steps: steps.map((step) => step.toDefinition()),
     }) as PipelineDefinition;
   }
@@ -64,9 +112,7 @@ function toJson(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(toJson);
   if (typeof value !== 'object' || value === null) return value;
   if ('toJSON' in value && typeof value.toJSON === 'function') return toJson(value.toJSON());
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([, entry]) => entry !== undefined)
-      .map(([key, entry]) => [key, toJson(entry)]),
-  );
+  const written: Record<string, unknown> = {};
+  for (const [key, entry] of Object.entries(value)) if (entry !== undefined) written[key] = toJson(entry);
+  return written;
 }

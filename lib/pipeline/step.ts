@@ -1,16 +1,7 @@
-// Steps: what a pipeline does. Their arguments are the AWS SDK's requests, with an expression allowed at every leaf.
-import type {
-  CreateModelInput,
-  CreateModelPackageInput,
-  CreateProcessingJobRequest,
-  CreateTrainingJobRequest,
-  DescribeModelOutput,
-  DescribeModelPackageOutput,
-  DescribeProcessingJobResponse,
-  DescribeTrainingJobResponse,
-} from '@aws-sdk/client-sagemaker';
-import type { Condition } from './condition';
-import { Expression, type Properties, properties, type Resolvable, type Text } from './expression';
+// What all steps have in common. Their arguments are the AWS SDK's requests, with an expression allowed at every leaf.
+import { type Properties, properties, type Resolvable } from './expression';
+import { type JobException, type RetryPolicy, retryPolicyDefinition, type StepException } from './retry';
+import { stepType } from './step-types';
 
 export interface StepOptions {
   /** What people read instead of the name. @default the name */
@@ -26,28 +17,37 @@ export interface CacheOptions {
   readonly expireAfter: string;
 }
 
-/** A step that runs a job, which can be cached. */
-export interface JobStepOptions<Arguments> extends StepOptions {
-  readonly arguments: Arguments;
+export interface Cached {
   /** @default the step is run each time */
   readonly cache?: CacheOptions;
 }
 
-/** A JSON file that a processing step writes, for conditions to look into. */
-export interface PropertyFile {
-  readonly name: string;
-  /** The output, by its name, that the file is in. */
-  readonly outputName: string;
-  /** Path of the file inside the output. */
-  readonly path: string;
+/** A step that can be tried again when SageMaker fails the call that starts it. */
+export interface Retried {
+  /** @default SageMaker's own */
+  readonly retry?: readonly RetryPolicy<StepException>[];
 }
+
+/** A step that can also be tried again when SageMaker fails its job. */
+export interface JobRetried {
+  /** @default SageMaker's own */
+  readonly retry?: readonly RetryPolicy<StepException | JobException>[];
+}
+
+/** A step that makes a request of SageMaker. */
+export interface RequestStepOptions<Arguments> extends StepOptions {
+  readonly arguments: Arguments;
+}
+
+/** A step that runs a job. */
+export interface JobStepOptions<Arguments> extends RequestStepOptions<Arguments>, Cached, JobRetried {}
 
 export abstract class Step {
   abstract readonly type: string;
 
   constructor(
     readonly name: string,
-    private readonly options: StepOptions,
+    private readonly options: StepOptions & Cached & JobRetried,
   ) {}
 
   /** Steps inside this one: the branches of a condition. */
@@ -57,12 +57,13 @@ export abstract class Step {
 
   protected abstract toArguments(): unknown;
 
+  /** What the step has beside its arguments. */
   protected extras(): Record<string, unknown> {
     return {};
   }
 
   toDefinition(): Record<string, unknown> {
-    const { displayName, description, dependsOn } = this.options;
+    const { displayName, description, dependsOn, cache, retry } = this.options;
     return {
       Name: this.name,
       Type: this.type,
@@ -70,162 +71,31 @@ export abstract class Step {
       ...(description !== undefined && { Description: description }),
       Arguments: this.toArguments(),
       ...(dependsOn && dependsOn.length > 0 && { DependsOn: dependsOn.map((step) => step.name) }),
+      ...(retry && retry.length > 0 && { RetryPolicies: retry.map(retryPolicyDefinition) }),
+      ...(cache && { CacheConfig: { Enabled: true, ExpireAfter: cache.expireAfter } }),
       ...this.extras(),
     };
   }
 }
 
-/** A step whose job's description can be referred to. */
-abstract class JobStep<Request, Response> extends Step {
-  /** References to what SageMaker's Describe call says of the job. */
-  readonly properties: Properties<Response>;
-
+/** A step that makes a request of SageMaker, of whose outcome the description can be referred to. */
+export abstract class RequestStep<Request, Response> extends Step {
   constructor(
     name: string,
-    private readonly jobOptions: JobStepOptions<Request>,
+    private readonly request: RequestStepOptions<Request> & Cached & JobRetried,
   ) {
-    super(name, jobOptions);
-    this.properties = properties<Response>(`Steps.${name}`);
+    super(name, request);
+  }
+
+  /** References to what SageMaker's Describe call says of what the step made. */
+  get properties(): Properties<Response> {
+    return properties<Response>(`Steps.${this.name}`, stepType(this.type)?.response);
   }
 
   protected override toArguments(): unknown {
-    return this.jobOptions.arguments;
-  }
-
-  protected override extras(): Record<string, unknown> {
-    const { cache } = this.jobOptions;
-    return cache ? { CacheConfig: { Enabled: true, ExpireAfter: cache.expireAfter } } : {};
+    return this.request.arguments;
   }
 }
 
-/** SageMaker names the jobs of a pipeline itself. */
-type WithoutName<Request, Name extends keyof Request> = Resolvable<Omit<Request, Name>>;
-
-export type ProcessingArguments = WithoutName<CreateProcessingJobRequest, 'ProcessingJobName'>;
-
-export interface ProcessingStepOptions extends JobStepOptions<ProcessingArguments> {
-  /** @default none */
-  readonly propertyFiles?: readonly PropertyFile[];
-}
-
-export class ProcessingStep extends JobStep<ProcessingArguments, DescribeProcessingJobResponse> {
-  readonly type = 'Processing';
-
-  constructor(
-    name: string,
-    private readonly processing: ProcessingStepOptions,
-  ) {
-    super(name, processing);
-  }
-
-  /** The URI of an output, by its name. */
-  output(name: string): Expression<string> {
-    return this.properties.ProcessingOutputConfig.Outputs[name]?.S3Output.S3Uri as Expression<string>;
-  }
-
-  protected override extras(): Record<string, unknown> {
-    const files = this.processing.propertyFiles?.map(({ name, outputName, path }) => {
-      return { PropertyFileName: name, OutputName: outputName, FilePath: path };
-    });
-    return { ...super.extras(), ...(files && { PropertyFiles: files }) };
-  }
-}
-
-export type TrainingArguments = WithoutName<CreateTrainingJobRequest, 'TrainingJobName'>;
-
-export class TrainingStep extends JobStep<TrainingArguments, DescribeTrainingJobResponse> {
-  readonly type = 'Training';
-}
-
-export type ModelArguments = WithoutName<CreateModelInput, 'ModelName'>;
-
-export class ModelStep extends JobStep<ModelArguments, DescribeModelOutput> {
-  readonly type = 'Model';
-}
-
-export type RegisterModelArguments = WithoutName<CreateModelPackageInput, 'ModelPackageName'>;
-
-export class RegisterModelStep extends JobStep<RegisterModelArguments, DescribeModelPackageOutput> {
-  readonly type = 'RegisterModel';
-}
-
-export interface ConditionStepOptions extends StepOptions {
-  /** All must hold. */
-  readonly conditions: readonly Condition[];
-  /** Run where they do. */
-  readonly ifSteps: readonly Step[];
-  /** Run where they do not. @default none */
-  readonly elseSteps?: readonly Step[];
-}
-
-export class ConditionStep extends Step {
-  readonly type = 'Condition';
-
-  constructor(
-    name: string,
-    private readonly condition: ConditionStepOptions,
-  ) {
-    super(name, condition);
-  }
-
-  override get branches(): readonly Step[] {
-    return [...this.condition.ifSteps, ...(this.condition.elseSteps ?? [])];
-  }
-
-  protected override toArguments(): unknown {
-    const { conditions, ifSteps, elseSteps = [] } = this.condition;
-    return {
-      Conditions: conditions,
-      IfSteps: ifSteps.map((step) => step.toDefinition()),
-      ElseSteps: elseSteps.map((step) => step.toDefinition()),
-    };
-  }
-}
-
-export interface FailStepOptions extends StepOptions {
-  readonly errorMessage: Text;
-}
-
-/** Ends the execution as failed. */
-export class FailStep extends Step {
-  readonly type = 'Fail';
-
-  constructor(
-    name: string,
-    private readonly fail: FailStepOptions,
-  ) {
-    super(name, fail);
-  }
-
-  protected override toArguments(): unknown {
-    return { ErrorMessage: this.fail.errorMessage };
-  }
-}
-
-class JsonGet extends Expression<number> {
-  constructor(
-    private readonly step: Step,
-    private readonly file: PropertyFile,
-    private readonly path: string,
-  ) {
-    super();
-  }
-
-  toJSON(): unknown {
-    return {
-      'Std:JsonGet': {
-        PropertyFile: { Get: `Steps.${this.step.name}.PropertyFiles.${this.file.name}` },
-        Path: this.path,
-      },
-    };
-  }
-}
-
-/**
- * A value of a property file.
- *
- * @param path where it stands in the JSON, e.g. multiclass_classification_metrics.accuracy.value
- */
-export function jsonGet(step: ProcessingStep, file: PropertyFile, path: string): Expression<number> {
-  return new JsonGet(step, file, path);
-}
+/** A request without the name that SageMaker gives itself to what a pipeline makes. */
+export type WithoutName<Request, Name extends keyof Request> = Resolvable<Omit<Request, Name>>;

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { resolveTemplate } from '../../../lib/local';
 
 const template = {
+  Mappings: { Accounts: { 'us-east-1': { pytorch: '763104351884' } } },
   Parameters: { Size: { Default: 'big' } },
   Resources: {
     DataBucket1234: { Type: 'AWS::S3::Bucket' },
@@ -41,6 +42,12 @@ test('Join and Sub put texts together', () => {
   assert.equal(resolved({ 'Fn::Join': ['/', ['s3:/', { Ref: 'Named' }, 'x']] }), 's3://mine/x');
   // biome-ignore lint/suspicious/noTemplateCurlyInString: that is how CloudFormation writes it
   assert.equal(resolved({ 'Fn::Sub': '${AWS::Region}:${Named.Arn}' }), 'us-east-1:arn:aws:s3:::mine');
+});
+
+test('FindInMap looks up a mapping, by references too', () => {
+  const account = (key: string) => resolved({ 'Fn::FindInMap': ['Accounts', { Ref: 'AWS::Region' }, key] });
+  assert.equal(account('pytorch'), '763104351884');
+  assert.throws(() => account('other'), /mapping Accounts has nothing for us-east-1 and other/);
 });
 
 test('all else stays', () => {

@@ -4,14 +4,18 @@ import { test } from 'node:test';
 import {
   ConditionStep,
   check,
+  type Definition,
   equals,
+  errorsOf,
   jsonGet,
   ParameterString,
   Pipeline,
   PipelineError,
   ProcessingStep,
   type Step,
+  warningsOf,
 } from '../../../lib/pipeline';
+import { ALL, MODE, PROCESSING } from './whole-steps';
 
 interface StepParts {
   readonly uses?: unknown;
@@ -19,10 +23,11 @@ interface StepParts {
   readonly dependsOn?: readonly Step[];
 }
 
-function processing(name: string, { uses, outputs = ['out'], dependsOn }: StepParts = {}): ProcessingStep {
-  const Outputs = outputs.map((OutputName) => ({ OutputName }));
+function processing(name: string, { uses = '', outputs = ['out'], dependsOn }: StepParts = {}): ProcessingStep {
+  const output = { S3Uri: 's3://bucket/out', LocalPath: '/o', S3UploadMode: 'EndOfJob' } as const;
+  const Outputs = outputs.map((OutputName) => ({ OutputName, S3Output: output }));
   return new ProcessingStep(name, {
-    arguments: { Environment: { uses }, ProcessingOutputConfig: { Outputs } } as never,
+    arguments: { ...PROCESSING, Environment: { uses: uses as string }, ProcessingOutputConfig: { Outputs } },
     propertyFiles: [{ name: 'Report', outputName: 'out', path: 'report.json' }],
     ...(dependsOn && { dependsOn }),
   });
@@ -101,24 +106,24 @@ for (const [what, { steps, where, problem, fix }] of Object.entries(wrong)) {
   });
 }
 
+const cyclesIn = (definition: Definition) =>
+  check(definition)
+    .filter(({ problem }) => problem.includes('waits for itself'))
+    .map(({ where, problem }) => [where, problem]);
+
 test('a cycle is told with its whole way round', () => {
-  const findings = check({
-    Steps: [
-      { Name: 'A', Type: 'Processing', DependsOn: ['C'] },
-      { Name: 'B', Type: 'Processing', DependsOn: ['A'] },
-      { Name: 'C', Type: 'Processing', Arguments: { uses: { Get: 'Steps.B.ProcessingJobArn' } } },
-    ],
-  });
-  assert.deepEqual(
-    findings.map(({ where, problem }) => [where, problem]),
-    [['step A', 'it waits for itself: A -> C -> B -> A.']],
-  );
+  const Steps = [
+    { Name: 'A', Type: 'Processing', DependsOn: ['C'] },
+    { Name: 'B', Type: 'Processing', DependsOn: ['A'] },
+    { Name: 'C', Type: 'Processing', Arguments: { RoleArn: { Get: 'Steps.B.ProcessingJobArn' } } },
+  ];
+  assert.deepEqual(cyclesIn({ Steps }), [['step A', 'it waits for itself: A -> C -> B -> A.']]);
 });
 
 test('a condition that waits for a step of its own branch is a cycle', () => {
   const inside = { Name: 'Inside', Type: 'Processing' };
   const gate = { Name: 'Gate', Type: 'Condition', DependsOn: ['Inside'], Arguments: { IfSteps: [inside] } };
-  assert.match(check({ Steps: [gate] })[0]?.problem as string, /waits for itself: Gate -> Inside -> Gate/);
+  assert.deepEqual(cyclesIn({ Steps: [gate] }), [['step Gate', 'it waits for itself: Gate -> Inside -> Gate.']]);
 });
 
 test('steps in branches are looked at too', () => {
@@ -139,9 +144,8 @@ test('two parameters of one name, and a default that is not allowed, are found',
   assert.ok(texts.includes('parameter Mode: its default is slow, which it does not allow.'), texts.join('\n'));
 });
 
-test('a pipeline in which nothing is wrong has no finding', () => {
-  const steps = [evaluation, processing('A', { uses: [known, evaluation.output('out')], dependsOn: [evaluation] })];
-  assert.deepEqual(new Pipeline('p', { parameters: [known], steps }).findings(), []);
+test('a pipeline of all types of steps in which nothing is wrong has no finding', () => {
+  assert.deepEqual(new Pipeline('p', { parameters: [MODE], steps: ALL }).findings(), []);
 });
 
 test('all findings are in the one error that is thrown', () => {
@@ -151,7 +155,7 @@ test('all findings are in the one error that is thrown', () => {
     () => pipeline.definition(),
     (error: unknown) => {
       assert.ok(error instanceof PipelineError);
-      // A is there eight times now, which is one finding; each other thing that is wrong is one too
+      // A is there several times now, which is one finding; each other thing that is wrong is one too
       for (const { problem, fix } of Object.values(wrong)) {
         assert.match(error.message, problem);
         assert.match(error.message, fix);
@@ -160,4 +164,12 @@ test('all findings are in the one error that is thrown', () => {
       return true;
     },
   );
+});
+
+test('a warning refuses nothing', () => {
+  const steps = Array.from({ length: 51 }, (_, index) => processing(`A${index}`));
+  const pipeline = new Pipeline('long', { steps });
+  assert.deepEqual(errorsOf(pipeline.findings()), []);
+  assert.match(warningsOf(pipeline.findings())[0]?.problem as string, /51 steps, and by default SageMaker takes 50/);
+  assert.equal(pipeline.definition().Steps.length, 51);
 });

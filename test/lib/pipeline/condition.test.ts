@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  and,
   type Condition,
   equals,
   greaterThan,
@@ -45,10 +46,10 @@ test('In has a query value and values', () => {
   });
 });
 
-test('Not has an expression', () => {
+test('Not has a condition', () => {
   assert.deepEqual(written(not(equals(mode, 'fast'))), {
     Type: 'Not',
-    Expression: { Type: 'Equals', LeftValue: { Get: 'Parameters.Mode' }, RightValue: 'fast' },
+    Condition: { Type: 'Equals', LeftValue: { Get: 'Parameters.Mode' }, RightValue: 'fast' },
   });
 });
 
@@ -60,4 +61,10 @@ test('Or has conditions', () => {
       { Type: 'LessThan', LeftValue: { Get: 'Parameters.Epochs' }, RightValue: 2 },
     ],
   });
+});
+
+test('and is not any of them being false', () => {
+  const [first, second] = [equals(mode, 'fast'), lessThan(epochs, 2)];
+  assert.deepEqual(written(and(first, second)), written(not(or(not(first), not(second)))));
+  assert.deepEqual(written(and(first)), written(first));
 });

@@ -15,13 +15,10 @@ import {
   type StepDefinition,
   TrainingStep,
 } from '../../../lib/pipeline';
+import { PROCESSING, TRAINING } from './whole-steps';
 
 function processing(name: string, options: Partial<ConstructorParameters<typeof ProcessingStep>[1]> = {}) {
-  const Outputs = [{ OutputName: 'out', S3Output: { S3Uri: 's3://b/out', LocalPath: '/o', S3UploadMode: 'EndOfJob' } }];
-  return new ProcessingStep(name, {
-    arguments: { ProcessingOutputConfig: { Outputs } } as never,
-    ...options,
-  });
+  return new ProcessingStep(name, { arguments: PROCESSING, ...options });
 }
 
 const stepsOf = (pipeline: Pipeline) => pipeline.definition().Steps as StepDefinition[];
@@ -60,8 +57,9 @@ test('parameters have a type, and a default and allowed values where they were g
 
 test('expressions inside arguments are written out', () => {
   const mode = new ParameterString('Mode');
-  const step = new TrainingStep('Train', { arguments: { HyperParameters: { mode } } as never });
+  const step = new TrainingStep('Train', { arguments: { ...TRAINING, HyperParameters: { mode } } });
   assert.deepEqual(stepsOf(new Pipeline('p', { parameters: [mode], steps: [step] }))[0]?.Arguments, {
+    ...TRAINING,
     HyperParameters: { mode: { Get: 'Parameters.Mode' } },
   });
 });
@@ -69,7 +67,7 @@ test('expressions inside arguments are written out', () => {
 test('a reference to a step is a dependency on it', () => {
   const first = processing('First');
   const second = new TrainingStep('Second', {
-    arguments: { OutputDataConfig: { S3OutputPath: first.output('out') } } as never,
+    arguments: { ...TRAINING, OutputDataConfig: { S3OutputPath: first.output('out') } },
   });
   const [, definition] = stepsOf(new Pipeline('p', { steps: [first, second] }));
   assert.deepEqual(dependenciesOf(definition as StepDefinition), ['First']);
@@ -84,7 +82,7 @@ test('a dependency that was given is written, and counts', () => {
 
 test("what a branch's steps refer to is no dependency of the condition", () => {
   const first = processing('First');
-  const branch = new TrainingStep('Branch', { arguments: { RoleArn: first.output('out') } as never });
+  const branch = new TrainingStep('Branch', { arguments: { ...TRAINING, RoleArn: first.output('out') } });
   const mode = new ParameterString('Mode');
   const gate = new ConditionStep('Gate', { conditions: [equals(mode, 'go')], ifSteps: [branch] });
   const [, definition] = stepsOf(new Pipeline('p', { parameters: [mode], steps: [first, gate] }));
@@ -127,4 +125,50 @@ test('cache, property files, display name and description are written beside the
     CacheConfig: { Enabled: true, ExpireAfter: 'P30D' },
     PropertyFiles: [{ PropertyFileName: 'File', OutputName: 'out', FilePath: 'file.json' }],
   });
+});
+
+test('retry policies are written as AWS’s SDK writes them, with its defaults', () => {
+  const step = processing('A', {
+    retry: [
+      { exceptions: ['Step.THROTTLING'], maxAttempts: 5 },
+      { exceptions: ['SageMaker.CAPACITY_ERROR'], expireAfterMinutes: 60, intervalSeconds: 30, backoffRate: 1.5 },
+    ],
+  });
+  assert.deepEqual(stepsOf(new Pipeline('p', { steps: [step] }))[0]?.RetryPolicies, [
+    { BackoffRate: 2, IntervalSeconds: 1, MaxAttempts: 5, ExceptionType: ['Step.THROTTLING'] },
+    { BackoffRate: 1.5, IntervalSeconds: 30, ExpireAfterMin: 60, ExceptionType: ['SageMaker.CAPACITY_ERROR'] },
+  ]);
+});
+
+test('the experiment, its absence and the metadata are written', () => {
+  const mode = new ParameterString('Mode');
+  const experiment = { experimentName: mode, trialName: 'trial' };
+  const given = new Pipeline('p', {
+    parameters: [mode],
+    steps: [processing('A')],
+    experiment,
+    metadata: { team: 'x' },
+  });
+  assert.deepEqual(given.definition().PipelineExperimentConfig, {
+    ExperimentName: { Get: 'Parameters.Mode' },
+    TrialName: 'trial',
+  });
+  assert.deepEqual(given.definition().Metadata, { team: 'x' });
+  const none = new Pipeline('p', { steps: [processing('A')], experiment: false });
+  assert.equal(none.definition().PipelineExperimentConfig, null);
+});
+
+test('parallelism and a selection of steps are what the requests take', () => {
+  const [first, second] = [processing('A'), processing('B')];
+  const pipeline = new Pipeline('p', { steps: [first, second], maxParallelSteps: 4 });
+  assert.deepEqual(pipeline.parallelism, { MaxParallelExecutionSteps: 4 });
+  assert.equal(new Pipeline('p', { steps: [first] }).parallelism, undefined);
+  assert.deepEqual(pipeline.selectiveExecution([second], 'arn'), {
+    SourcePipelineExecutionArn: 'arn',
+    SelectedSteps: [{ StepName: 'B' }],
+  });
+  assert.throws(
+    () => pipeline.selectiveExecution([processing('C')]),
+    /step C: it was selected.*\n.*choose among: A, B/,
+  );
 });
