@@ -1,6 +1,7 @@
 // A stack ready to deploy: data in a bucket, and a pipeline that splits, trains, evaluates, gates and registers.
 import { Stack, type StackProps } from 'aws-cdk-lib';
-import { type IRole, ManagedPolicy, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { type IRole, Role } from 'aws-cdk-lib/aws-iam';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import { ExecutionVariables, join, ParameterFloat, ParameterString } from '../pipeline';
@@ -8,6 +9,7 @@ import { ByocImage } from '../stages/byoc-image';
 import { ByocTraining, type TrainingHyperparameters } from '../stages/byoc-training';
 import { Dataset } from '../stages/dataset';
 import { Evaluation } from '../stages/evaluation';
+import { JobRole, PipelineRole } from '../stages/execution-role';
 import { QualityGate } from '../stages/quality-gate';
 import { Registration } from '../stages/registration';
 import { SageMakerPipeline } from '../stages/sagemaker-pipeline';
@@ -26,10 +28,20 @@ export interface TrainingStackProps extends StackProps {
   readonly leastAccuracy?: number;
   /** May be chosen at each start. @default ml.g5.xlarge */
   readonly trainingInstanceType?: string;
-  /** An existing role that SageMaker runs the jobs with. @default one is made */
+  /**
+   * An existing role that SageMaker runs the jobs and, unless there is a `pipelineRole`, the pipeline with. It is not changed:
+   * the bucket and the key that are made here let it in, the image and the rest must be allowed to it. @default one is made
+   */
   readonly role?: IRole;
+  /** An existing role that starts the jobs. @default `role`; without one, a role is made */
+  readonly pipelineRole?: IRole;
   /** An existing bucket for data and models. @default one is made */
   readonly bucket?: IBucket;
+  /**
+   * An existing key for all that is kept: images, models, outputs, volumes, registered versions.
+   * @default that of the existing bucket, where known; else one is made
+   */
+  readonly key?: IKey;
 }
 
 export class TrainingStack extends Stack {
@@ -39,9 +51,14 @@ export class TrainingStack extends Stack {
   constructor(scope: Construct, id: string, props: TrainingStackProps = {}) {
     super(scope, id, props);
     const { pipelineName = 'scanline-training' } = props;
-    this.dataset = new Dataset(this, 'Dataset', { ...(props.bucket && { bucket: props.bucket }) });
+    this.dataset = new Dataset(this, 'Dataset', {
+      ...(props.bucket && { bucket: props.bucket }),
+      ...(props.key && { key: props.key }),
+    });
+    const { bucket, key } = this.dataset;
     const image = ByocImage.scanline(this, 'Image');
-    const role = props.role ?? this.makeRole(image);
+    const role =
+      this.existing('GivenRole', props.role) ?? new JobRole(this, 'JobRole', { bucket, key, images: [image] });
 
     const inputData = new ParameterString('InputData', { defaultValue: this.dataset.uri });
     const instanceType = new ParameterString('TrainingInstanceType', {
@@ -59,6 +76,7 @@ export class TrainingStack extends Stack {
       output: join('/', execution, 'split'),
       image,
       role,
+      key,
       ...(props.groupBy !== undefined && { groupBy: props.groupBy }),
       ...(props.fractions && { fractions: props.fractions }),
     });
@@ -68,6 +86,9 @@ export class TrainingStack extends Stack {
       image,
       role,
       instanceType,
+      volumeKey: key,
+      outputKey: key,
+      networkIsolation: true,
       ...(props.hyperparameters && { hyperparameters: props.hyperparameters }),
     });
     const evaluation = new Evaluation(this, 'Evaluate', {
@@ -75,11 +96,13 @@ export class TrainingStack extends Stack {
       test: split.test,
       output: join('/', execution, 'evaluation'),
       role,
+      key,
     });
     const registration = new Registration(this, 'Register', {
       training,
       evaluation,
       role,
+      key,
       groupName: pipelineName,
       approvalStatus: approval,
     });
@@ -89,23 +112,21 @@ export class TrainingStack extends Stack {
       atLeast: leastAccuracy,
       ifSteps: [registration.step, registration.modelStep],
     });
+    const steps = [split.step, training.step, evaluation.step, gate.step];
+    const startedBy = this.existing('GivenPipelineRole', props.pipelineRole) ?? (props.role && role);
     this.pipeline = new SageMakerPipeline(this, 'Pipeline', {
       pipelineName,
-      role,
+      role: startedBy ?? new PipelineRole(this, 'PipelineRole', { pipelineName, steps, bucket, key, images: [image] }),
       parameters: [inputData, instanceType, leastAccuracy, approval],
-      steps: [split.step, training.step, evaluation.step, gate.step],
+      steps,
       images: [image],
     });
   }
 
-  /** A role for the jobs and the pipeline. */
-  private makeRole(image: ByocImage): Role {
-    const role = new Role(this, 'Role', {
-      assumedBy: new ServicePrincipal('sagemaker.amazonaws.com'),
-      managedPolicies: [ManagedPolicy.fromAwsManagedPolicyName('AmazonSageMakerFullAccess')],
-    });
-    this.dataset.grantReadWrite(role);
-    image.grantPull(role);
-    return role;
+  /** A role of somebody else's, which grants do not change: what is made here lets it in. */
+  private existing(id: string, role: IRole | undefined): IRole | undefined {
+    if (!role) return undefined;
+    this.dataset.allowExistingRole(role);
+    return Role.fromRoleArn(this, id, role.roleArn, { mutable: false });
   }
 }

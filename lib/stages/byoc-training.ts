@@ -1,10 +1,12 @@
 // The training stage: our container, or anyone's, on the channels of a data set.
-import type { TrainingInstanceType } from '@aws-sdk/client-sagemaker';
-import type { IRole } from 'aws-cdk-lib/aws-iam';
-import { Construct } from 'constructs';
+import { Annotations } from 'aws-cdk-lib';
+import type { Construct } from 'constructs';
 import { type Hyperparameters, METRICS, metricRegex, resolveHyperparameters } from '../../training/hyperparameters';
-import { Expression, type Finding, join, PipelineError, type Text, TrainingStep } from '../pipeline';
+import { Expression, type Finding, Parameter, type Text } from '../pipeline';
 import type { ByocImage } from './byoc-image';
+import { memoryWarning } from './gpu-memory';
+import { knownText, type TrainingSettings, toText } from './training-settings';
+import { TrainingStage, whereOf } from './training-stage';
 
 /** Scanline's hyperparameters; each may be a parameter of the pipeline. */
 export type TrainingHyperparameters = {
@@ -15,33 +17,23 @@ export type TrainingHyperparameters = {
     | Expression<boolean>;
 };
 
-export interface ByocTrainingProps {
-  /** S3 URI of each channel: train, and validation and test where there are such. */
-  readonly channels: Readonly<Record<string, Text>>;
-  /** S3 URI below which the model is written. */
-  readonly output: Text;
+export interface ByocTrainingProps extends TrainingSettings {
   readonly image: ByocImage;
-  readonly role: IRole;
   /** Checked at synth; those that are not given are the trainer's own. @default the trainer's */
   readonly hyperparameters?: TrainingHyperparameters;
-  /** @default ml.g5.xlarge */
-  readonly instanceType?: Text;
-  /** Instances of the job. Our image takes one, until it can share its work among several. @default 1 */
-  readonly instanceCount?: number;
-  /** Gigabytes. @default 50 */
-  readonly volumeSize?: number;
-  /** Seconds after which SageMaker ends the job. @default 86400, a day */
-  readonly maxRuntime?: number;
 }
 
-/** What is wrong with the stage, all at once. */
-function check(id: string, { hyperparameters = {}, instanceCount = 1, image }: ByocTrainingProps): Finding[] {
-  const where = `step ${id}`;
+function resolve(hyperparameters: TrainingHyperparameters, from: string) {
   const known = Object.entries(hyperparameters).filter(
     ([, value]) => value !== undefined && !(value instanceof Expression),
   );
-  const { defects } = resolveHyperparameters(new Map(known.map(([name, value]) => [name, { value, from: id }])));
-  const findings = defects.map((problem) => ({
+  return resolveHyperparameters(new Map(known.map(([name, value]) => [name, { value, from }])));
+}
+
+/** What is wrong with the stage itself, all at once. */
+function check(id: string, where: string, props: ByocTrainingProps): Finding[] {
+  const { hyperparameters = {}, instanceCount = 1, image } = props;
+  const findings = resolve(hyperparameters, id).defects.map((problem) => ({
     where,
     problem: `${problem}.`,
     fix: '`scanline train --help` lists all hyperparameters with what is allowed.',
@@ -56,52 +48,50 @@ function check(id: string, { hyperparameters = {}, instanceCount = 1, image }: B
   return findings;
 }
 
+/** The hyperparameters with the defaults of those that are parameters of the pipeline; undefined where one is not known at synth. */
+function knownHyperparameters(hyperparameters: TrainingHyperparameters, from: string): Hyperparameters | undefined {
+  const known = Object.entries(hyperparameters).map(([name, value]) => {
+    return [name, value instanceof Parameter ? value.toDefinition().DefaultValue : value] as const;
+  });
+  if (known.some(([, value]) => value instanceof Expression || value === undefined)) {
+    return undefined;
+  }
+  const { values, defects } = resolve(Object.fromEntries(known) as TrainingHyperparameters, from);
+  return defects.length === 0 ? values : undefined;
+}
+
 /** Hyperparameters as SageMaker takes them: all as text, those that the pipeline fills in too. */
-function toText(hyperparameters: TrainingHyperparameters): Record<string, Text> {
+function toTexts(hyperparameters: TrainingHyperparameters): Record<string, Text> {
   const given = Object.entries(hyperparameters).filter(([, value]) => value !== undefined);
   return Object.fromEntries(
-    given.map(([name, value]) => [
-      name,
-      value instanceof Expression ? join('', value as Expression<string>) : String(value),
-    ]),
+    given.map(([name, value]) => [name, value instanceof Expression ? toText(value) : String(value)]),
   );
 }
 
-export class ByocTraining extends Construct {
-  readonly step: TrainingStep;
-  readonly image: ByocImage;
-  /** S3 URI of model.tar.gz. */
-  readonly model: Expression<string>;
+function warnOfMemory(
+  stage: Construct,
+  { instanceType = 'ml.g5.xlarge', hyperparameters = {} }: ByocTrainingProps,
+): void {
+  const type = knownText(instanceType);
+  const known = knownHyperparameters(hyperparameters, stage.node.id);
+  const warning = type !== undefined && known && memoryWarning(type, known);
+  if (warning) Annotations.of(stage).addWarningV2('scanline:gpuMemory', warning);
+}
 
+export class ByocTraining extends TrainingStage {
+  readonly image: ByocImage;
+
+  /** @throws PipelineError naming all that is wrong with the stage */
   constructor(scope: Construct, id: string, props: ByocTrainingProps) {
     super(scope, id);
-    const findings = check(id, props);
-    if (findings.length > 0) throw new PipelineError(id, findings);
+    const { hyperparameters = {} } = props;
+    this.refuse(props, check(id, whereOf(this), props));
     this.image = props.image;
-    this.step = new TrainingStep(id, {
-      arguments: {
-        AlgorithmSpecification: {
-          TrainingImage: props.image.uri,
-          TrainingInputMode: 'File',
-          MetricDefinitions: METRICS.map(({ name }) => ({ Name: name, Regex: metricRegex(name) })),
-        },
-        RoleArn: props.role.roleArn,
-        HyperParameters: toText(props.hyperparameters ?? {}),
-        InputDataConfig: Object.entries(props.channels).map(([name, uri]) => ({
-          ChannelName: name,
-          DataSource: {
-            S3DataSource: { S3DataType: 'S3Prefix', S3Uri: uri, S3DataDistributionType: 'FullyReplicated' },
-          },
-        })),
-        OutputDataConfig: { S3OutputPath: props.output },
-        ResourceConfig: {
-          InstanceType: (props.instanceType ?? 'ml.g5.xlarge') as TrainingInstanceType,
-          InstanceCount: props.instanceCount ?? 1,
-          VolumeSizeInGB: props.volumeSize ?? 50,
-        },
-        StoppingCondition: { MaxRuntimeInSeconds: props.maxRuntime ?? 86_400 },
-      },
+    this.train(props, {
+      image: props.image.uri,
+      hyperparameters: toTexts(hyperparameters),
+      metricDefinitions: Object.fromEntries(METRICS.map(({ name }) => [name, metricRegex(name)])),
     });
-    this.model = this.step.properties.ModelArtifacts.S3ModelArtifacts;
+    if (props.image.isScanline) warnOfMemory(this, props);
   }
 }

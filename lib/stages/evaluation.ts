@@ -3,19 +3,15 @@ import type { IRole } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 import { type Expression, join, jsonGet, ProcessingStep, type PropertyFile, type Text } from '../pipeline';
 import type { ByocTraining } from './byoc-training';
-import { oneInstance, processingOutput, s3Input } from './processing';
+import { network, oneInstance, outputs, type ProcessingSettings, processingOutput, s3Input } from './processing';
 
-export interface EvaluationProps {
+export interface EvaluationProps extends ProcessingSettings {
   readonly training: ByocTraining;
   /** S3 URI of class folders of held-out images. */
   readonly test: Text;
   /** S3 URI below which evaluation.json is written. */
   readonly output: Text;
   readonly role: IRole;
-  /** @default ml.m5.xlarge */
-  readonly instanceType?: Text;
-  /** Gigabytes. @default 30 */
-  readonly volumeSize?: number;
 }
 
 const FOLDERS = {
@@ -48,7 +44,8 @@ export class Evaluation extends Construct {
           s3Input('model', props.training.model, FOLDERS.model),
           s3Input('test', props.test, FOLDERS.data),
         ],
-        ProcessingOutputConfig: { Outputs: [processingOutput('evaluation', props.output, FOLDERS.output)] },
+        ProcessingOutputConfig: outputs(props, [processingOutput('evaluation', props.output, FOLDERS.output)]),
+        NetworkConfig: network(props),
       },
       propertyFiles: [REPORT],
     });

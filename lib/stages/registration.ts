@@ -1,6 +1,7 @@
 // The registry stage: the trained model, with its evaluation, as a version in a model package group, and as a model to deploy.
 import type { TransformInstanceType } from '@aws-sdk/client-sagemaker';
 import type { IRole } from 'aws-cdk-lib/aws-iam';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { CfnModelPackageGroup } from 'aws-cdk-lib/aws-sagemaker';
 import { Construct } from 'constructs';
 import { ModelStep, RegisterModelStep, type Text } from '../pipeline';
@@ -18,6 +19,10 @@ export interface RegistrationProps {
   readonly approvalStatus?: Text;
   /** Instance types that the model may be deployed on. @default ml.g5.xlarge, ml.m5.xlarge */
   readonly instanceTypes?: readonly string[];
+  /** Encrypts what the registry keeps of a version. @default SageMaker's own key */
+  readonly key?: IKey;
+  /** The model is served without network: all that it needs is in its archive and its image. @default true */
+  readonly networkIsolation?: boolean;
 }
 
 const IMAGE_TYPES = ['image/png', 'image/jpeg', 'application/json'];
@@ -47,11 +52,16 @@ export class Registration extends Construct {
           SupportedRealtimeInferenceInstanceTypes: instanceTypes as 'ml.g5.xlarge'[],
           SupportedTransformInstanceTypes: instanceTypes as TransformInstanceType[],
         },
+        ...(props.key && { SecurityConfig: { KmsKeyId: props.key.keyArn } }),
         ModelMetrics: { ModelQuality: { Statistics: { ContentType: 'application/json', S3Uri: evaluation.report } } },
       },
     });
     this.modelStep = new ModelStep(`${id}Model`, {
-      arguments: { PrimaryContainer: container, ExecutionRoleArn: props.role.roleArn },
+      arguments: {
+        PrimaryContainer: container,
+        ExecutionRoleArn: props.role.roleArn,
+        EnableNetworkIsolation: props.networkIsolation ?? true,
+      },
     });
   }
 }

@@ -1,9 +1,9 @@
 // The pipeline itself as a resource: AWS::SageMaker::Pipeline with the checked definition.
-import { Stack } from 'aws-cdk-lib';
+import { Annotations, Stack } from 'aws-cdk-lib';
 import type { IRole } from 'aws-cdk-lib/aws-iam';
 import { CfnPipeline } from 'aws-cdk-lib/aws-sagemaker';
 import { Construct } from 'constructs';
-import { type Parameter, Pipeline, type Step } from '../pipeline';
+import { type Parameter, Pipeline, type Step, warningsOf } from '../pipeline';
 import type { ByocImage } from './byoc-image';
 
 export interface SageMakerPipelineProps {
@@ -16,6 +16,8 @@ export interface SageMakerPipelineProps {
   readonly description?: string;
   /** Images whose commands can also run without a container, on a machine of one's own. @default none */
   readonly images?: readonly ByocImage[];
+  /** Steps that may run at the same time. @default as many as can */
+  readonly maxParallelSteps?: number;
 }
 
 /** Where the template says by which commands the jobs of an image run locally. */
@@ -28,13 +30,23 @@ export class SageMakerPipeline extends Construct {
   /** @throws PipelineError naming all that is wrong with the pipeline */
   constructor(scope: Construct, id: string, props: SageMakerPipelineProps) {
     super(scope, id);
-    const { pipelineName, role, steps, parameters = [], description, images = [] } = props;
-    this.pipeline = new Pipeline(pipelineName, { parameters, steps });
+    const { pipelineName, role, steps, parameters = [], description, images = [], maxParallelSteps } = props;
+    this.pipeline = new Pipeline(pipelineName, {
+      parameters,
+      steps,
+      ...(maxParallelSteps !== undefined && { maxParallelSteps }),
+    });
+    for (const { where, problem, fix } of warningsOf(this.pipeline.findings()))
+      Annotations.of(this).addWarningV2('scanline:pipeline', `${where}: ${problem} Fix: ${fix}`);
+    const { parallelism } = this.pipeline;
     this.resource = new CfnPipeline(this, 'Resource', {
       pipelineName,
       roleArn: role.roleArn,
       pipelineDefinition: { PipelineDefinitionBody: Stack.of(this).toJsonString(this.pipeline.definition()) },
       ...(description !== undefined && { pipelineDescription: description }),
+      ...(parallelism?.MaxParallelExecutionSteps !== undefined && {
+        parallelismConfiguration: { maxParallelExecutionSteps: parallelism.MaxParallelExecutionSteps },
+      }),
     });
     const local = images.flatMap(({ uri, localCommands }) =>
       localCommands ? [{ Image: uri, Commands: localCommands }] : [],

@@ -3,9 +3,9 @@ import type { IRole } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 import { type Expression, ProcessingStep, type Text } from '../pipeline';
 import type { ByocImage } from './byoc-image';
-import { oneInstance, processingOutput, s3Input } from './processing';
+import { network, oneInstance, outputs, type ProcessingSettings, processingOutput, s3Input } from './processing';
 
-export interface SplitProps {
+export interface SplitProps extends ProcessingSettings {
   /** S3 URI of class folders of images. */
   readonly data: Text;
   /** S3 URI below which the parts are written. */
@@ -20,10 +20,6 @@ export interface SplitProps {
   readonly strategy?: 'stratified' | 'random';
   /** Of the random order. @default 0 */
   readonly seed?: number;
-  /** @default ml.m5.xlarge */
-  readonly instanceType?: Text;
-  /** Gigabytes. @default 30 */
-  readonly volumeSize?: number;
 }
 
 /** Where the container finds its input and leaves its output. */
@@ -58,9 +54,11 @@ export class Split extends Construct {
         },
         RoleArn: props.role.roleArn,
         ProcessingInputs: [s3Input('data', props.data, data)],
-        ProcessingOutputConfig: {
-          Outputs: Object.entries(parts).map(([name, folder]) => processingOutput(name, props.output, folder)),
-        },
+        ProcessingOutputConfig: outputs(
+          props,
+          Object.entries(parts).map(([name, folder]) => processingOutput(name, props.output, folder)),
+        ),
+        NetworkConfig: network(props),
       },
     });
     this.train = this.step.output('train');

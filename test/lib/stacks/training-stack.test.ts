@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { App, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { Role } from 'aws-cdk-lib/aws-iam';
+import { Key } from 'aws-cdk-lib/aws-kms';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { TrainingStack, type TrainingStackProps } from '../../../lib';
 import { resolveTemplate } from '../../../lib/local';
@@ -178,18 +179,117 @@ test('it makes a bucket that is encrypted, versioned, closed to the public, and 
         RestrictPublicBuckets: true,
       },
       BucketEncryption: {
-        ServerSideEncryptionConfiguration: [{ ServerSideEncryptionByDefault: { SSEAlgorithm: 'AES256' } }],
+        ServerSideEncryptionConfiguration: [{ ServerSideEncryptionByDefault: { SSEAlgorithm: 'aws:kms' } }],
       },
     },
   });
 });
 
-test('it makes a role that SageMaker takes on', () => {
-  bare.template.hasResourceProperties('AWS::IAM::Role', {
-    AssumeRolePolicyDocument: {
-      Statement: [{ Action: 'sts:AssumeRole', Effect: 'Allow', Principal: { Service: 'sagemaker.amazonaws.com' } }],
+/** Where a step says which key it uses, by the name of the step. */
+const KEYS: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  Split: [
+    ['ProcessingResources', 'ClusterConfig', 'VolumeKmsKeyId'],
+    ['ProcessingOutputConfig', 'KmsKeyId'],
+  ],
+  Train: [['OutputDataConfig', 'KmsKeyId']],
+  Evaluate: [
+    ['ProcessingResources', 'ClusterConfig', 'VolumeKmsKeyId'],
+    ['ProcessingOutputConfig', 'KmsKeyId'],
+  ],
+  Register: [['SecurityConfig', 'KmsKeyId']],
+};
+
+function keysOf({ step }: ReturnType<typeof synth>): unknown[] {
+  return Object.entries(KEYS).flatMap(([name, paths]) => paths.map((path) => at(step(name).Arguments, ...path)));
+}
+
+test('one key encrypts the bucket, and the volumes and outputs of all jobs, and what is registered', () => {
+  bare.template.resourceCountIs('AWS::KMS::Key', 1);
+  const [key] = Object.keys(bare.template.findResources('AWS::KMS::Key'));
+  const arn = resolveTemplate({ 'Fn::GetAtt': [key, 'Arn'] }, bare.template.toJSON());
+  assert.deepEqual([...new Set(keysOf(bare))], [arn]);
+  bare.template.hasResourceProperties('AWS::S3::Bucket', {
+    BucketEncryption: {
+      ServerSideEncryptionConfiguration: [
+        { ServerSideEncryptionByDefault: { KMSMasterKeyID: { 'Fn::GetAtt': [key, 'Arn'] } } },
+      ],
     },
   });
+});
+
+test('an existing key is used instead', () => {
+  const arn = 'arn:aws:kms:us-east-1:111122223333:key/mine';
+  const made = synth({ key: Key.fromKeyArn(new Stack(new App(), 'Imports'), 'Key', arn) });
+  made.template.resourceCountIs('AWS::KMS::Key', 0);
+  assert.deepEqual([...new Set(keysOf(made))], [arn]);
+});
+
+test('the volume of the training gets the key unless the instance type has local disks, for which SageMaker takes none', () => {
+  const volumeKey = (type?: string) =>
+    at(
+      synth({ ...(type && { trainingInstanceType: type }) }).step('Train').Arguments,
+      'ResourceConfig',
+      'VolumeKmsKeyId',
+    );
+  assert.equal(volumeKey(), undefined);
+  assert.match(String(volumeKey('ml.p3.2xlarge')), /^arn:aws:kms:/);
+});
+
+test('no job and no model has a network', () => {
+  for (const name of ['Split', 'Evaluate']) {
+    assert.equal(at(bare.step(name).Arguments, 'NetworkConfig', 'EnableNetworkIsolation'), true, name);
+  }
+  for (const name of ['Train', 'RegisterModel']) {
+    assert.equal(at(bare.step(name).Arguments, 'EnableNetworkIsolation'), true, name);
+  }
+});
+
+test('it makes a role for the pipeline and another for the jobs, both for SageMaker, neither with a policy of AWS', () => {
+  const roles = Object.entries(bare.template.findResources('AWS::IAM::Role'));
+  assert.equal(roles.length, 2);
+  for (const [id, { Properties }] of roles) {
+    const [statement] = Properties.AssumeRolePolicyDocument.Statement;
+    assert.deepEqual(statement.Principal, { Service: 'sagemaker.amazonaws.com' }, id);
+    assert.equal(Properties.ManagedPolicyArns, undefined, id);
+  }
+  const idOf = (prefix: string) => roles.find(([id]) => id.startsWith(prefix))?.[0];
+  const localArn = (id: string | undefined) => `arn:aws:iam::000000000000:role/${id?.toLowerCase()}`;
+  bare.template.hasResourceProperties('AWS::SageMaker::Pipeline', {
+    RoleArn: { 'Fn::GetAtt': [idOf('PipelineRole'), 'Arn'] },
+  });
+  for (const name of ['Split', 'Train', 'Evaluate'])
+    assert.equal(bare.step(name).Arguments?.RoleArn, localArn(idOf('JobRole')), name);
+  assert.equal(bare.step('RegisterModel').Arguments?.ExecutionRoleArn, localArn(idOf('JobRole')));
+});
+
+test('the pipeline may start the jobs of each of its steps', () => {
+  const policies = JSON.stringify(bare.template.findResources('AWS::IAM::ManagedPolicy'));
+  for (const [call, name] of [
+    ['CreateProcessingJob', 'processing-job/pipelines-*-Split*'],
+    ['CreateTrainingJob', 'training-job/pipelines-*-Train*'],
+    ['CreateModel"', 'model/pipelines-*-RegisterModel*'],
+    ['CreateModelPackage', 'model-package/scanline-training/*'],
+  ] as const) {
+    assert.ok(policies.includes(`sagemaker:${call}`), call);
+    assert.ok(policies.includes(`:${name}"`), name);
+  }
+});
+
+test('an existing role for the pipeline leaves the jobs with theirs', () => {
+  const arn = 'arn:aws:iam::111122223333:role/mine';
+  const { template, step } = synth({ pipelineRole: Role.fromRoleArn(new Stack(new App(), 'Imports'), 'Role', arn) });
+  template.resourceCountIs('AWS::IAM::Role', 1);
+  template.hasResourceProperties('AWS::SageMaker::Pipeline', { RoleArn: arn });
+  assert.match(String(step('Train').Arguments?.RoleArn), /jobrole/);
+});
+
+test('an existing role is not changed: what is made lets it in', () => {
+  const arn = 'arn:aws:iam::111122223333:role/mine';
+  const { template } = synth({ role: Role.fromRoleArn(new Stack(new App(), 'Imports'), 'Role', arn) });
+  for (const type of ['Role', 'Policy', 'ManagedPolicy']) template.resourceCountIs(`AWS::IAM::${type}`, 0);
+  const letsIn = (type: string) =>
+    JSON.stringify(template.findResources(type)).includes(`"Principal":{"AWS":"${arn}"}`);
+  assert.deepEqual(['AWS::KMS::Key', 'AWS::S3::BucketPolicy'].map(letsIn), [true, true]);
 });
 
 test('an existing role and an existing bucket are used, and none is made', () => {

@@ -1,7 +1,7 @@
 // The training stage: what it refuses at synth, and how hyperparameters and metrics come to the job.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { App, Stack } from 'aws-cdk-lib';
+import { App, Duration, Stack } from 'aws-cdk-lib';
 import { Role } from 'aws-cdk-lib/aws-iam';
 import { ByocImage, ByocTraining, type ByocTrainingProps, ParameterInteger, PipelineError } from '../../../lib';
 import { METRICS } from '../../../training/hyperparameters';
@@ -40,7 +40,7 @@ test('wrong hyperparameters are refused, all at once, each with its name', () =>
       assert.equal(error.findings.length, 3, error.message);
       for (const name of ['num_epochs', 'learning_rat', 'batch_size']) assert.match(error.message, new RegExp(name));
       for (const { where, fix } of error.findings)
-        assert.deepEqual([where, fix.includes('--help')], ['step Train', true]);
+        assert.deepEqual([where, fix.includes('--help')], ['step Train at Test/Train', true]);
       return true;
     },
   );
@@ -63,7 +63,7 @@ test('a hyperparameter that is a number of the pipeline becomes a text too', () 
 test('several instances of our image are refused', () => {
   assert.throws(
     () => train({ instanceCount: 2 }),
-    /step Train: instanceCount is 2;.*one instance[\s\S]*set instanceCount to 1/,
+    /step Train at Test\/Train: instanceCount is 2;.*one instance[\s\S]*set instanceCount to 1/,
   );
 });
 
@@ -99,7 +99,7 @@ test("the regular expressions of the job's metrics find what the trainer prints"
 
 test('a volume, an instance type and a time that are given are taken', () => {
   const { ResourceConfig, StoppingCondition } = argumentsOf(
-    train({ volumeSize: 9, instanceType: 'ml.p4d.24xlarge', maxRuntime: 60 }),
+    train({ volumeSize: 9, instanceType: 'ml.p4d.24xlarge', maxRuntime: Duration.minutes(1) }),
   );
   assert.deepEqual(ResourceConfig, { InstanceType: 'ml.p4d.24xlarge', InstanceCount: 1, VolumeSizeInGB: 9 });
   assert.deepEqual(StoppingCondition, { MaxRuntimeInSeconds: 60 });

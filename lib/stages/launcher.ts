@@ -1,0 +1,85 @@
+// How a script is started on several GPUs or instances, as AWS's Python SDK 2 asks its containers for it.
+import { Expression, type Finding, type Text } from '../pipeline';
+import { hasGpu } from './framework-image';
+import { refusal, toText } from './training-settings';
+
+/**
+ * - pytorchddp: PyTorch's DistributedDataParallel, by mpirun, a process a GPU
+ * - torch_distributed: torchrun, a process a GPU
+ * - mpi: mpirun, also Horovod
+ * - parameter_server: TensorFlow's
+ */
+export type Launcher = 'pytorchddp' | 'torch_distributed' | 'mpi' | 'parameter_server';
+
+export interface LauncherProps {
+  /** How the script is started. @default once on each instance */
+  readonly launcher?: Launcher;
+  /** With mpi: processes on each instance. @default the container's: one */
+  readonly processesPerHost?: number;
+  /** With mpi: more options of mpirun. @default none */
+  readonly mpiOptions?: string;
+}
+
+const LAUNCHERS: readonly Launcher[] = ['pytorchddp', 'torch_distributed', 'mpi', 'parameter_server'];
+
+/** What is wrong with the props, all at once. */
+export function checkLauncher(
+  where: string,
+  props: LauncherProps & { readonly framework?: string; readonly entryPoint: string; readonly instanceType?: Text },
+): Finding[] {
+  const { launcher, processesPerHost, mpiOptions, framework, entryPoint, instanceType } = props;
+  const findings: Finding[] = [];
+  const refuse = (...details: [string, unknown, string, string]) => findings.push(refusal(where, ...details));
+  if (launcher !== undefined && !LAUNCHERS.includes(launcher)) {
+    refuse('launcher', `'${launcher}'`, LAUNCHERS.join(', '), 'choose one of these');
+  }
+  if (framework === 'tensorflow' && (launcher === 'pytorchddp' || launcher === 'torch_distributed')) {
+    refuse('launcher', `${launcher} with tensorflow`, 'mpi or parameter_server', 'choose one of these');
+  }
+  if ((framework === 'pytorch' || framework === 'huggingface') && launcher === 'parameter_server') {
+    refuse('launcher', `${launcher} with ${framework}`, 'torch_distributed, pytorchddp or mpi', 'choose one of these');
+  }
+  if (launcher === 'torch_distributed' && !entryPoint.endsWith('.py')) {
+    refuse('entryPoint', `'${entryPoint}'`, 'with torch_distributed a .py file', 'start from a Python program');
+  }
+  if ((launcher === 'torch_distributed' || launcher === 'pytorchddp') && !hasGpu(instanceType)) {
+    const fix = 'choose an instance type with GPUs, or another launcher';
+    refuse('launcher', `${launcher} on an instance without a GPU`, 'it with GPUs', fix);
+  }
+  if (launcher !== 'mpi' && (processesPerHost !== undefined || mpiOptions !== undefined)) {
+    const prop = processesPerHost === undefined ? 'mpiOptions' : 'processesPerHost';
+    refuse(prop, props[prop], 'it with launcher mpi alone', `set launcher to mpi, or leave ${prop} out`);
+  }
+  if (processesPerHost !== undefined && !(Number.isInteger(processesPerHost) && processesPerHost >= 1)) {
+    refuse('processesPerHost', processesPerHost, 'a whole number from 1', 'give e.g. the number of GPUs');
+  }
+  return findings;
+}
+
+/** The hyperparameters by which the container is told. */
+export function launcherHyperparameters(
+  { launcher, processesPerHost, mpiOptions = '' }: LauncherProps,
+  instanceType: Text,
+): Readonly<Record<string, Text>> {
+  // the SDK leaves what the pipeline fills in without quotes
+  const sagemaker_instance_type =
+    instanceType instanceof Expression ? toText(instanceType) : JSON.stringify(instanceType);
+  switch (launcher) {
+    case undefined:
+      return {};
+    case 'pytorchddp':
+      return { sagemaker_pytorch_ddp_enabled: 'true', sagemaker_instance_type };
+    case 'torch_distributed':
+      return { sagemaker_torch_distributed_enabled: 'true', sagemaker_instance_type };
+    case 'mpi':
+      return {
+        sagemaker_mpi_enabled: 'true',
+        ...(processesPerHost !== undefined && {
+          sagemaker_mpi_num_of_processes_per_host: String(processesPerHost),
+        }),
+        sagemaker_mpi_custom_mpi_options: JSON.stringify(mpiOptions),
+      };
+    case 'parameter_server':
+      return { sagemaker_parameter_server_enabled: 'true' };
+  }
+}

@@ -1,0 +1,164 @@
+// The script-mode training stage: a Python program of one's own, on AWS's images for PyTorch, TensorFlow and Hugging Face.
+import { Annotations, Stack } from 'aws-cdk-lib';
+import { Asset } from 'aws-cdk-lib/aws-s3-assets';
+import type { Construct } from 'constructs';
+import { Expression, type Finding, type Text } from '../pipeline';
+import { ByocImage } from './byoc-image';
+import { credentialsIn } from './credentials';
+import { checkFrameworkImage, type Framework, frameworkImage } from './framework-image';
+import { checkLauncher, type LauncherProps, launcherHyperparameters } from './launcher';
+import { findSource, type PackedFile, packSource, type SourceProps } from './source-package';
+import { refusal, type TrainingSettings, toText } from './training-settings';
+import { TrainingStage, whereOf } from './training-stage';
+
+/** What a script takes: encoded as JSON, as AWS's Python SDK does, unless it is known only when the pipeline runs. */
+export type ScriptHyperparameter = string | number | boolean | null | readonly ScriptHyperparameter[] | Expression;
+
+export interface ScriptModeTrainingProps extends TrainingSettings, SourceProps, LauncherProps {
+  /** Whose image; needed unless `image` is given. @default none */
+  readonly framework?: Framework;
+  /** The framework's version, e.g. 2.6.0 or 2.6; of Hugging Face that of transformers. @default the newest that is known */
+  readonly version?: string;
+  /** e.g. py312. @default the one that AWS publishes for the version */
+  readonly pythonVersion?: string;
+  /** The rest of the image's tag, e.g. cu126-ubuntu22.04-sagemaker. @default as AWS's Python SDK has it */
+  readonly containerVersion?: string;
+  /** An image of one's own that has sagemaker-training, or its URI. @default AWS's of the framework */
+  readonly image?: ByocImage | string;
+  /** What the script takes on its command line. @default none */
+  readonly hyperparameters?: Readonly<Record<string, ScriptHyperparameter>>;
+  /** The level from which the container logs, as Python's logging numbers it. @default 20, info */
+  readonly logLevel?: number;
+}
+
+/** Under which the metadata of the synthesised app says what was packed. */
+export const PACKED_FILES_METADATA = 'scanline:packed';
+
+/** The channel by which the source comes to a job that is cut off from S3, as AWS's Python SDK names it. */
+const CODE_CHANNEL = 'code';
+
+function checkScript(scope: Construct, where: string, props: ScriptModeTrainingProps): Finding[] {
+  const { framework, image, hyperparameters = {}, channels, networkIsolation } = props;
+  const findings: Finding[] = [];
+  const refuse = (...details: [string, unknown, string, string]) => findings.push(refusal(where, ...details));
+  if (image === undefined && framework === undefined) {
+    refuse(
+      'framework',
+      'left out, and so is image',
+      'one of them',
+      'set framework to pytorch, tensorflow or huggingface',
+    );
+  }
+  if (image !== undefined) {
+    for (const prop of ['version', 'pythonVersion', 'containerVersion'] as const) {
+      if (props[prop] === undefined) continue;
+      refuse(prop, `'${props[prop]}' with image`, "it with AWS's images alone", `leave out image or ${prop}`);
+    }
+  } else if (framework !== undefined) {
+    findings.push(...checkFrameworkImage(scope, where, { ...props, framework }));
+  }
+  for (const [name, value] of Object.entries(hyperparameters)) {
+    if (name.startsWith('sagemaker_')) {
+      refuse(
+        `hyperparameters.${name}`,
+        'that name',
+        'names that do not begin with sagemaker_',
+        'use the props of the stage',
+      );
+    }
+    if (value instanceof Expression) continue;
+    for (const { kind } of credentialsIn(`${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)) {
+      refuse(`hyperparameters.${name}`, kind, 'no credentials', 'read it from Secrets Manager inside the job');
+    }
+  }
+  if (networkIsolation && CODE_CHANNEL in channels) {
+    refuse(`channels.${CODE_CHANNEL}`, 'that name', 'another, as the source comes by this one', 'rename the channel');
+  }
+  findings.push(...checkLauncher(where, props));
+  return findings;
+}
+
+function encode(value: ScriptHyperparameter): Text {
+  return value instanceof Expression ? toText(value) : JSON.stringify(value);
+}
+
+/** What was packed, for people. */
+function summary(files: readonly PackedFile[]): string {
+  const bytes = files.reduce((sum, { size }) => sum + size, 0);
+  const names = files.slice(0, 20).map(({ name }) => name);
+  const rest = files.length > names.length ? `, and ${files.length - names.length} more` : '';
+  return `packed ${files.length === 1 ? 'one file' : `${files.length} files`}, ${bytes} bytes: ${names.join(', ')}${rest}`;
+}
+
+export class ScriptModeTraining extends TrainingStage {
+  readonly image: ByocImage;
+  /** All that was packed, by name; `cdk synth` tells it too, and the metadata of the synthesised app. */
+  readonly packedFiles: readonly PackedFile[];
+  /** The package in S3. */
+  readonly source: Asset;
+
+  /** @throws PipelineError naming all that is wrong with the stage */
+  constructor(scope: Construct, id: string, props: ScriptModeTrainingProps) {
+    super(scope, id);
+    const where = whereOf(this);
+    const { files, findings } = findSource(where, props);
+    this.refuse(props, [...checkScript(this, where, props), ...findings]);
+    this.image = this.imageOf(props);
+    this.image.grantPull(props.role);
+
+    const packed = packSource(files);
+    try {
+      this.source = new Asset(this, 'Source', { path: packed.path });
+    } finally {
+      if (!this.node.tryGetContext('aws:cdk:disable-asset-staging')) packed.remove();
+    }
+    this.packedFiles = packed.files;
+    this.node.addMetadata(PACKED_FILES_METADATA, packed.files);
+    Annotations.of(this).addInfo(summary(packed.files));
+    this.source.grantRead(props.role);
+    if (props.networkIsolation && files.has('requirements.txt')) {
+      Annotations.of(this).addWarningV2(
+        'scanline:requirementsWithoutNetwork',
+        'requirements.txt is packed, and networkIsolation keeps pip from the network: put wheels into the source, or the packages into an image',
+      );
+    }
+    this.train(this.settingsOf(props), { image: this.image.uri, hyperparameters: this.hyperparametersOf(props) });
+  }
+
+  protected imageOf(props: ScriptModeTrainingProps): ByocImage {
+    const { image, framework } = props;
+    if (image === undefined) return frameworkImage(this, 'Image', { ...props, framework: framework as Framework });
+    return typeof image === 'string' ? ByocImage.fromUri(this, 'Image', image) : image;
+  }
+
+  /** A job that is cut off from S3 gets its source as a channel. */
+  protected settingsOf(props: ScriptModeTrainingProps): TrainingSettings {
+    if (!props.networkIsolation) return props;
+    return {
+      ...props,
+      channels: { ...props.channels, [CODE_CHANNEL]: { uri: this.source.s3ObjectUrl, inputMode: 'File' } },
+    };
+  }
+
+  /** What the package is called in its channel: as in S3, where CDK names it by its content. */
+  protected get packageName(): string {
+    return this.source.s3ObjectKey.split('/').at(-1) as string;
+  }
+
+  /** The script's own, and those by which the container finds the script. */
+  protected hyperparametersOf(props: ScriptModeTrainingProps): Readonly<Record<string, Text>> {
+    const { hyperparameters = {}, entryPoint, networkIsolation, logLevel = 20, instanceType = 'ml.g5.xlarge' } = props;
+    const source = networkIsolation
+      ? `/opt/ml/input/data/${CODE_CHANNEL}/${this.packageName}`
+      : this.source.s3ObjectUrl;
+    const own = Object.entries(hyperparameters).map(([name, value]) => [name, encode(value)] as const);
+    return {
+      ...Object.fromEntries(own),
+      sagemaker_program: JSON.stringify(entryPoint),
+      sagemaker_submit_directory: JSON.stringify(source),
+      sagemaker_container_log_level: JSON.stringify(logLevel),
+      sagemaker_region: JSON.stringify(Stack.of(this).region),
+      ...launcherHyperparameters(props, instanceType),
+    };
+  }
+}

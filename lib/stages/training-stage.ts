@@ -1,0 +1,134 @@
+// What all training stages are: a checked step, its model, and its place in the network.
+import { Annotations, Stack } from 'aws-cdk-lib';
+import { Connections, type IConnectable, type ISecurityGroup, Port, SecurityGroup } from 'aws-cdk-lib/aws-ec2';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { Construct } from 'constructs';
+import { type Expression, type Finding, PipelineError, TrainingStep } from '../pipeline';
+import {
+  checkTrainingSettings,
+  hasLocalDisks,
+  RETRY_ON_CAPACITY,
+  type TrainingJob,
+  type TrainingSettings,
+  trainingArguments,
+} from './training-settings';
+
+/** How a finding names the step of a construct. */
+export function whereOf(construct: Construct): string {
+  return `step ${construct.node.id} at ${construct.node.path}`;
+}
+
+export abstract class TrainingStage extends Construct implements IConnectable {
+  private trainingStep?: TrainingStep;
+  private network?: Connections;
+
+  /** The step of the pipeline. */
+  get step(): TrainingStep {
+    return this.trainingStep as TrainingStep;
+  }
+
+  /** S3 URI of model.tar.gz. */
+  get model(): Expression<string> {
+    return this.step.properties.ModelArtifacts.S3ModelArtifacts;
+  }
+
+  /**
+   * The job's place in its VPC.
+   *
+   * @throws PipelineError where it is in none
+   */
+  get connections(): Connections {
+    if (this.network) return this.network;
+    throw new PipelineError(this.node.path, [
+      { where: whereOf(this), problem: 'it has no connections, for it is in no VPC.', fix: 'set vpc.' },
+    ]);
+  }
+
+  /** @throws PipelineError naming all that is wrong with the settings, and what the stage itself has found */
+  protected refuse(settings: TrainingSettings, own: readonly Finding[]): void {
+    const findings = [...own, ...checkTrainingSettings(whereOf(this), settings)];
+    if (findings.length > 0) throw new PipelineError(this.node.path, findings);
+  }
+
+  /** Makes the step, and allows its role what the settings need. */
+  protected train(settings: TrainingSettings, job: Omit<TrainingJob, 'network'>): void {
+    const { retry = RETRY_ON_CAPACITY } = settings;
+    const network = this.join(settings);
+    this.grantKeys(settings);
+    this.trainingStep = new TrainingStep(this.node.id, {
+      arguments: trainingArguments(this.node.id, settings, { ...job, ...(network && { network }) }),
+      retry,
+    });
+  }
+
+  /** Puts the job into its VPC, where there is one. */
+  private join(settings: TrainingSettings): TrainingJob['network'] {
+    const { vpc, subnets, instanceCount = 1 } = settings;
+    if (!vpc) return undefined;
+    const securityGroups: readonly ISecurityGroup[] = settings.securityGroups ?? [
+      new SecurityGroup(this, 'SecurityGroup', { vpc, description: `Training job of ${this.node.path}` }),
+    ];
+    this.network = new Connections({ securityGroups: [...securityGroups] });
+    if (instanceCount > 1)
+      this.network.allowInternally(Port.allTraffic(), 'the instances of a job speak to each other');
+    const { subnetIds } = vpc.selectSubnets(subnets);
+    const securityGroupIds = securityGroups.map(({ securityGroupId }) => securityGroupId);
+    this.grantNetworkInterfaces(settings, subnetIds, securityGroupIds);
+    return { subnetIds, securityGroupIds };
+  }
+
+  /** What a role needs in a VPC: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html */
+  private grantNetworkInterfaces(
+    { role }: TrainingSettings,
+    subnetIds: readonly string[],
+    securityGroupIds: readonly string[],
+  ): void {
+    const arn = (resource: string, resourceName: string) =>
+      Stack.of(this).formatArn({ service: 'ec2', resource, resourceName });
+    role.addToPrincipalPolicy(
+      new PolicyStatement({
+        actions: [
+          'ec2:CreateNetworkInterface',
+          'ec2:CreateNetworkInterfacePermission',
+          'ec2:DeleteNetworkInterface',
+          'ec2:DeleteNetworkInterfacePermission',
+        ],
+        resources: [
+          arn('network-interface', '*'),
+          ...subnetIds.map((id) => arn('subnet', id)),
+          ...securityGroupIds.map((id) => arn('security-group', id)),
+        ],
+      }),
+    );
+    const describe = ['NetworkInterfaces', 'Vpcs', 'DhcpOptions', 'Subnets', 'SecurityGroups'];
+    // EC2 knows no resources for these
+    role.addToPrincipalPolicy(
+      new PolicyStatement({ actions: describe.map((what) => `ec2:Describe${what}`), resources: ['*'] }),
+    );
+  }
+
+  private grantKeys({ role, volumeKey, outputKey, instanceType }: TrainingSettings): void {
+    outputKey?.grantEncryptDecrypt(role);
+    if (!volumeKey) return;
+    if (hasLocalDisks(instanceType)) {
+      Annotations.of(this).addInfo(
+        'volumeKey is left out: SageMaker takes none for an instance type with local disks, which their hardware encrypts',
+      );
+      return;
+    }
+    role.addToPrincipalPolicy(
+      new PolicyStatement({
+        actions: ['kms:CreateGrant'],
+        resources: [volumeKey.keyArn],
+        // SageMaker passes the grant on to EC2, and to nobody else
+        conditions: { Bool: { 'kms:GrantIsForAWSResource': 'true' } },
+      }),
+    );
+    role.addToPrincipalPolicy(
+      new PolicyStatement({
+        actions: ['kms:DescribeKey', 'kms:GenerateDataKeyWithoutPlaintext'],
+        resources: [volumeKey.keyArn],
+      }),
+    );
+  }
+}

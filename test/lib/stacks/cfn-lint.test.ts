@@ -1,0 +1,47 @@
+// AWS's own linter for templates, where `npm run oracle` has installed it, on the training stack.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { App } from 'aws-cdk-lib';
+import { TrainingStack } from '../../../lib';
+import { packageRoot } from '../../../training/native/cache';
+import { temporaryFolder } from '../../training/temporary-folder';
+
+const LINTER = join(packageRoot, '.oracle', 'bin', 'cfn-lint');
+const skip = existsSync(LINTER) ? false : 'cfn-lint is not installed: `npm run oracle` does it';
+
+/** Writes the template of a training stack. */
+function template(): string {
+  const outdir = temporaryFolder();
+  const app = new App({ outdir, context: { '@aws-cdk/aws-iam:minimizePolicies': true } });
+  new TrainingStack(app, 'Test');
+  app.synth();
+  return join(outdir, 'Test.template.json');
+}
+
+function lint(file: string) {
+  const { status, stdout, stderr } = spawnSync(LINTER, ['--non-zero-exit-code', 'warning', '--', file], {
+    encoding: 'utf8',
+  });
+  return { status, output: `${stdout}${stderr}` };
+}
+
+test('the template of the training stack has neither errors nor warnings, and a wrong property is one', {
+  skip,
+}, () => {
+  const file = template();
+  const { status, output } = lint(file);
+  assert.equal(status, 0, output);
+
+  const planted = JSON.parse(readFileSync(file, 'utf8'));
+  const pipeline = Object.values(planted.Resources).find(
+    (resource) => (resource as { Type: string }).Type === 'AWS::SageMaker::Pipeline',
+  );
+  (pipeline as { Properties: Record<string, unknown> }).Properties.PipelineNaem = 'p';
+  writeFileSync(file, JSON.stringify(planted));
+  const wrong = lint(file);
+  assert.notEqual(wrong.status, 0);
+  assert.match(wrong.output, /PipelineNaem/);
+});
