@@ -31,6 +31,14 @@ function portions(variables: readonly Variable[]): Variable[][] {
   return result;
 }
 
+/** @throws Error unless the values have the input's shape; TensorFlow itself takes any. */
+function checkShape(name: string, { shape }: InputSpec, values: Values): void {
+  const fits = (length: number, axis: number) => (shape[axis] === -1 ? length >= 0 : length === shape[axis]);
+  if (values.shape.length === shape.length && values.shape.every(fits)) return;
+  const text = `[${values.shape.join(', ')}]`;
+  throw new Error(`input ${name} has the shape [${shape.join(', ')}], -1 for any length; it was given ${text}`);
+}
+
 export class CompiledRuntime implements Runtime {
   private readonly graph: NativeGraph = new native.Graph();
   private readonly recorder = new Recorder(this.graph);
@@ -95,6 +103,7 @@ export class CompiledRuntime implements Runtime {
     });
     const ids = fetches.map(({ output }) => output);
     const run = async (values: Readonly<Record<Input, Values>>): Promise<Record<Output, Values>> => {
+      for (const { name } of entries) checkShape(name, inputs[name], values[name]);
       const feeds: Feed[] = entries.map(({ name, output, dtype }) => ({ output, dtype, ...values[name] }));
       const receiveTrace = this.receiveTrace;
       this.receiveTrace = undefined;

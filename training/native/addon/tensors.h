@@ -28,7 +28,8 @@ class Status {
 
 std::vector<int64_t> ToInts(const Napi::Value& array);
 
-// Copies a typed array into a new tensor, which the caller owns. Throws a JavaScript error unless the byte lengths agree.
+// Copies a typed array into a new tensor, which the caller owns. Throws a JavaScript error unless it is of the kind that FromTensor
+// gives for dtype, and the byte lengths agree.
 TF_Tensor* NewTensor(Napi::Env env, TF_DataType dtype, const std::vector<int64_t>& shape, const Napi::Value& data);
 
 // Copies a tensor into {shape, data}.

@@ -17,11 +17,15 @@ namespace {
 // on the threads.
 constexpr int64_t kBlockValues = 1 << 16;
 
+// Moments are taken of no more rows than this at once: so few float32 values may be added up one by one, and a strip of them stays in the
+// first cache for a second pass.
+constexpr int64_t kMomentsRows = 512;
+
 struct Blocks {
   int64_t rows, rows_each, count;
-  Blocks(int64_t rows, int64_t columns)
+  Blocks(int64_t rows, int64_t columns, int64_t most_rows = kBlockValues)
       : rows(rows),
-        rows_each(std::max<int64_t>(1, kBlockValues / std::max<int64_t>(1, columns))),
+        rows_each(std::clamp<int64_t>(kBlockValues / std::max<int64_t>(1, columns), 1, most_rows)),
         count((rows + rows_each - 1) / rows_each) {}
   int64_t begin(int64_t block) const { return block * rows_each; }
   int64_t length(int64_t block) const { return std::min(rows, (block + 1) * rows_each) - begin(block); }
@@ -104,6 +108,32 @@ void Combine(const std::vector<float>& partial, int64_t blocks, int64_t columns,
   }
 }
 
+// Mean and biased variance from what the blocks found, [blocks][pivot, sum, square][columns], in double precision: the squares about
+// the mean of all are those about a block's own mean, and for each of its rows the square between the two means (Chan et al.,
+// https://doi.org/10.1080/00031305.1983.10483115).
+void CombineMoments(const std::vector<float>& partial, const Blocks& blocks, int64_t columns, float* mean, float* variance) {
+  std::vector<double> total(columns), squares(columns);
+  const double rows = static_cast<double>(blocks.rows);
+  for (int64_t block = 0; block < blocks.count; block++) {
+    const float *pivot = partial.data() + block * 3 * columns, *sum = pivot + columns;
+    const double length = static_cast<double>(blocks.length(block));
+    for (int64_t c = 0; c < columns; c++) total[c] += pivot[c] * length + sum[c];
+  }
+  for (int64_t block = 0; block < blocks.count; block++) {
+    const float *pivot = partial.data() + block * 3 * columns, *sum = pivot + columns, *square = sum + columns;
+    const double length = static_cast<double>(blocks.length(block));
+    for (int64_t c = 0; c < columns; c++) {
+      // sum and square of x - mean, from those of x - pivot
+      const double shift = pivot[c] - total[c] / rows;
+      squares[c] += square[c] + shift * (2 * sum[c] + shift * length);
+    }
+  }
+  for (int64_t c = 0; c < columns; c++) {
+    mean[c] = static_cast<float>(total[c] / rows);
+    variance[c] = static_cast<float>(squares[c] < 0 ? 0 : squares[c] / rows);  // a NaN stays one
+  }
+}
+
 // One tensor of the list that is normalised, and where its channels begin among all.
 template <typename T>
 struct Piece {
@@ -123,7 +153,9 @@ class Pieces {
       const Matrix shape(pieces_.back().tensor);
       pieces_.back().columns = shape.columns;
       columns_ += shape.columns;
-      if (i > 0 && shape.rows != rows_) call.Fail("batch normalisation of tensors of different sizes");
+      call.ExpectLength("mean", pieces_.back().mean, shape.columns, "channels");
+      call.ExpectLength("variance", pieces_.back().variance, shape.columns, "channels");
+      if (i > 0) call.ExpectMatrix("x", pieces_.back().tensor, rows_, shape.columns);
       rows_ = shape.rows;
     }
     if (call.ok() && rows_ == 0) call.Fail("batch normalisation of no values");
@@ -174,22 +206,15 @@ class BatchMoments {
     if (shape.rows == 0) call.Fail("moments of no values");
     if (call.Failed()) return;
 
-    const Blocks blocks(shape.rows, columns);
+    const Blocks blocks(shape.rows, columns, kMomentsRows);
     const T* values = Data<T>(x);
-    std::vector<float> pivot(columns), partial(blocks.count * 2 * columns);
-    for (int64_t c = 0; c < columns; c++) pivot[c] = Load(values + c);
+    std::vector<float> partial(blocks.count * 3 * columns);
     ParallelFor(blocks.count, [&](int64_t block) {
-      float* sums = partial.data() + block * 2 * columns;
+      float* found = partial.data() + block * 3 * columns;
       const Tile<T> tile{blocks.length(block), columns, columns, values + blocks.begin(block) * columns};
-      SCANLINE_CALL(Moments, tile, pivot.data(), sums, sums + columns);
+      SCANLINE_CALL(Moments, tile, found, found + columns, found + 2 * columns);
     });
-    std::vector<double> sum, square;
-    Combine(partial, blocks.count, columns, sum, square);
-    for (int64_t c = 0; c < columns; c++) {
-      const double centre = sum[c] / static_cast<double>(shape.rows);
-      Data<float>(mean)[c] = static_cast<float>(pivot[c] + centre);
-      Data<float>(variance)[c] = static_cast<float>(std::max(0.0, square[c] / static_cast<double>(shape.rows) - centre * centre));
-    }
+    CombineMoments(partial, blocks, columns, Data<float>(mean), Data<float>(variance));
   }
 };
 
@@ -205,8 +230,12 @@ class BatchNorm {
     Call call(context);
     const Tensor scale = call.Input(0), offset = call.Input(1), running_mean = call.Input(2), running_variance = call.Input(3);
     const Pieces<T> x(call, 4);
-    if (call.Failed()) return;
     const int64_t columns = x.columns();
+    call.ExpectLength("scale", scale, columns, "channels");
+    call.ExpectLength("offset", offset, columns, "channels");
+    call.ExpectLength("running_mean", running_mean, columns, "channels");
+    call.ExpectLength("running_variance", running_variance, columns, "channels");
+    if (call.Failed()) return;
     const Tensor y = call.OutputWithLastAxis(0, x.list()[0].tensor, columns);
     const Tensor new_mean = call.OutputVector(1, columns), new_variance = call.OutputVector(2, columns);
     if (call.Failed()) return;
@@ -246,8 +275,11 @@ class BatchNormGrad {
     Tensor dy = call.Input(0);
     const Tensor scale = call.Input(1), offset = call.Input(2);
     const Pieces<T> x(call, 3);
-    if (call.Failed()) return;
     const int64_t columns = x.columns();
+    call.ExpectMatrix("dy", dy, x.rows(), columns);
+    call.ExpectLength("scale", scale, columns, "channels");
+    call.ExpectLength("offset", offset, columns, "channels");
+    if (call.Failed()) return;
     const Tensor dscale = call.OutputVector(0, columns), doffset = call.OutputVector(1, columns);
     if (call.Failed()) return;
 

@@ -82,6 +82,9 @@ class GeluGrad {
     Tensor dy = call.Input(0);
     const Tensor x = call.Input(1);
     if (call.Failed()) return;
+    const Matrix shape(x);
+    call.ExpectMatrix("dy", dy, shape.rows, shape.columns);
+    if (call.Failed()) return;
     const T* gradients = Data<T>(dy);
     // dy is released so that its memory can become dx's; the pointer stays valid, for TensorFlow still holds the input.
     dy.reset();

@@ -5,6 +5,7 @@
 
 #include <initializer_list>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "numeric.h"
@@ -86,7 +87,22 @@ class Call {
     return true;
   }
 
-  void Fail(const char* message) { TF_SetStatus(status_.get(), TF_INVALID_ARGUMENT, message); }
+  void Fail(const std::string& message) { TF_SetStatus(status_.get(), TF_INVALID_ARGUMENT, message.c_str()); }
+
+  // Fails unless a tensor has as many values as the kernel will read; `each` says what there is one for.
+  void ExpectLength(const char* name, const Tensor& tensor, int64_t length, const char* each) {
+    const int64_t actual = TF_TensorElementCount(tensor.get());
+    if (!ok() || actual == length) return;
+    Fail(std::string(name) + " has " + std::to_string(actual) + " values; it takes one for each of " + std::to_string(length) + " " + each);
+  }
+
+  // Fails unless a tensor, seen as a matrix, has this shape.
+  void ExpectMatrix(const char* name, const Tensor& tensor, int64_t rows, int64_t columns) {
+    const Matrix actual(tensor);
+    if (!ok() || (actual.rows == rows && actual.columns == columns)) return;
+    const auto text = [](int64_t rows, int64_t columns) { return std::to_string(rows) + " x " + std::to_string(columns); };
+    Fail(std::string(name) + " has " + text(actual.rows, actual.columns) + " values; it takes " + text(rows, columns));
+  }
 
  private:
   static std::vector<int64_t> Shape(const Tensor& tensor) {

@@ -89,6 +89,9 @@ class LayerNorm {
     const Tensor x = call.Input(0), scale = call.Input(1), offset = call.Input(2);
     if (call.Failed()) return;
     const Matrix shape(x);
+    call.ExpectLength("scale", scale, shape.columns, "columns");
+    call.ExpectLength("offset", offset, shape.columns, "columns");
+    if (call.Failed()) return;
     const Tensor y = call.OutputLike(0, x), mean = call.OutputRows(1, x), inverse = call.OutputRows(2, x);
     if (call.Failed()) return;
     ParallelFor(BlockCount(shape.rows), [&](int64_t block) {
@@ -115,6 +118,11 @@ class LayerNormGrad {
     if (call.Failed()) return;
     const Matrix shape(x);
     const int64_t columns = shape.columns;
+    call.ExpectMatrix("dy", dy, shape.rows, columns);
+    call.ExpectLength("scale", scale, columns, "columns");
+    call.ExpectLength("mean", mean, shape.rows, "rows");
+    call.ExpectLength("inverse", inverse, shape.rows, "rows");
+    if (call.Failed()) return;
     const T* gradients = Data<T>(dy);
     // dy is released so that its memory can become dx's; the pointer stays valid, for TensorFlow still holds the input.
     dy.reset();

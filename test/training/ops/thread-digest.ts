@@ -1,0 +1,23 @@
+// Prints a digest of what Scanline's own kernels compute with as many threads as the argument says; normalization.test.ts runs it.
+import { createHash } from 'node:crypto';
+import type { Tensor } from '@tensorflow/tfjs-node-gpu';
+import { native, tf } from '../../../training/native/tensorflow';
+import { batchNorm, layerNorm } from '../../../training/ops/normalization';
+import { evaluate, normal } from './gradients';
+
+native.setKernelThreads(Number(process.argv[2]));
+
+const [scale, offset] = [normal([54], 1), normal([54], 2)];
+const running = { mean: tf.zeros([54]), variance: tf.ones([54]) };
+const hash = createHash('sha256');
+const update = ({ mean, variance }: { mean: Tensor; variance: Tensor }) => {
+  for (const tensor of [mean, variance]) hash.update(tensor.dataSync() as Float32Array);
+};
+const list = [normal([3, 40, 40, 21], 3), normal([3, 40, 40, 33], 4)];
+const dy = normal([3, 40, 40, 54], 5);
+const results = [
+  ...evaluate((...x) => batchNorm(x, { scale, offset }, running, { update, relu: true }), list, dy),
+  ...evaluate((x) => layerNorm(x as Tensor, scale, offset), [normal([3, 40, 40, 54], 6)], dy),
+];
+for (const values of results) hash.update(values);
+process.stdout.write(hash.digest('hex'));
