@@ -97,6 +97,14 @@ async function build() {
   fs.writeFileSync(stamp, '');
 }
 
+/** Lets `npx scanline` find this checkout's command: npm links the commands of dependencies alone. */
+function linkCommand() {
+  const link = path.join(ROOT, 'node_modules', '.bin', 'scanline');
+  fs.chmodSync(CLI, 0o755);
+  fs.rmSync(link, { force: true });
+  fs.symlinkSync(path.relative(path.dirname(link), CLI), link);
+}
+
 /** Runs a command in the foreground: it gets the signals that this process gets, and its status, if not 0, ends this process too. */
 function run(command, args) {
   const child = spawn(command, args, { cwd: ROOT, stdio: 'inherit' });
@@ -129,6 +137,7 @@ async function main(task, args) {
   requireSupportedNode();
   await installPackages();
   await build();
+  linkCommand();
   await run(process.execPath, [CLI, 'setup', '--quiet']);
   if (task === 'start') await run(process.execPath, [CLI, 'run', ...args]);
   if (task === 'test') {
