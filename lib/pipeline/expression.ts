@@ -1,5 +1,5 @@
 // Values that are known only when a pipeline runs, and the types that let one stand wherever a value can.
-import type { Shape } from './schema';
+import type { Shape } from './steps/schema';
 
 /** A value that SageMaker fills in when the pipeline runs; serialises to what stands for it in a definition. */
 export abstract class Expression<Value = unknown> {

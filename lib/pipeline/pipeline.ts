@@ -4,7 +4,7 @@ import { check } from './check';
 import { errorsOf, type Finding, PipelineError } from './errors';
 import { ExecutionVariables, type Text } from './expression';
 import type { Parameter } from './parameter';
-import type { Step } from './step';
+import type { Step } from './steps/step';
 
 export interface PipelineExperiment {
   readonly experimentName: Text;

@@ -6,7 +6,6 @@ import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import { ExecutionVariables, join, ParameterFloat, ParameterString } from '../pipeline';
 import { ByocImage } from '../stages/byoc-image';
-import { ByocTraining, type TrainingHyperparameters } from '../stages/byoc-training';
 import { Dataset } from '../stages/dataset';
 import { Evaluation } from '../stages/evaluation';
 import { JobRole, PipelineRole } from '../stages/execution-role';
@@ -14,6 +13,7 @@ import { QualityGate } from '../stages/quality-gate';
 import { Registration } from '../stages/registration';
 import { SageMakerPipeline } from '../stages/sagemaker-pipeline';
 import { Split } from '../stages/split';
+import { ByocTraining, type TrainingHyperparameters } from '../stages/training/byoc-training';
 
 export interface TrainingStackProps extends StackProps {
   /** Name of the pipeline and of the model package group. @default scanline-training */

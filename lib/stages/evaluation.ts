@@ -2,8 +2,8 @@
 import type { IRole } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 import { type Expression, join, jsonGet, ProcessingStep, type PropertyFile, type Text } from '../pipeline';
-import type { ByocTraining } from './byoc-training';
 import { network, oneInstance, outputs, type ProcessingSettings, processingOutput, s3Input } from './processing';
+import type { ByocTraining } from './training/byoc-training';
 
 export interface EvaluationProps extends ProcessingSettings {
   readonly training: ByocTraining;

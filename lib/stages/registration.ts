@@ -5,8 +5,8 @@ import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { CfnModelPackageGroup } from 'aws-cdk-lib/aws-sagemaker';
 import { Construct } from 'constructs';
 import { ModelStep, RegisterModelStep, type Text } from '../pipeline';
-import type { ByocTraining } from './byoc-training';
 import type { Evaluation } from './evaluation';
+import type { ByocTraining } from './training/byoc-training';
 
 export interface RegistrationProps {
   readonly training: ByocTraining;

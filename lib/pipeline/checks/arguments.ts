@@ -1,9 +1,9 @@
 // The arguments of a step against the request that it makes: what is missing, what is not known, and what is of a wrong kind or range.
 import type { StepDefinition } from '../definition';
 import type { Finding } from '../errors';
-import type { Shape, Structure } from '../schema';
-import { sdkEnumeration } from '../schema';
-import { STEP_TYPES, stepType } from '../step-types';
+import type { Shape, Structure } from '../steps/schema';
+import { sdkEnumeration } from '../steps/schema';
+import { STEP_TYPES, stepType } from '../steps/step-types';
 import { type Context, fields, inStep, isExpression, isPlaceholder, suggest } from './context';
 import { ENUMERATIONS, RANGES } from './members';
 import { describe, resolveReference } from './references';

@@ -1,8 +1,8 @@
 // Retry policies and cache settings.
 import type { RetryPolicyDefinition, StepDefinition } from '../definition';
 import type { Finding } from '../errors';
-import { JOB_EXCEPTIONS, STEP_EXCEPTIONS } from '../retry';
-import { stepType } from '../step-types';
+import { JOB_EXCEPTIONS, STEP_EXCEPTIONS } from '../steps/retry';
+import { stepType } from '../steps/step-types';
 import { inStep } from './context';
 
 /** https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-retry-policy.html */

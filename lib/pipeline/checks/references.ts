@@ -1,8 +1,8 @@
 // References: whether what they lead to is there, and what kind of value it is.
 import { type StepDefinition, stepIn } from '../definition';
 import type { Finding } from '../errors';
-import type { Leaf, LeafKind, Shape } from '../schema';
-import { stepType } from '../step-types';
+import type { Leaf, LeafKind, Shape } from '../steps/schema';
+import { stepType } from '../steps/step-types';
 import { type Context, fields, inStep, list, suggest } from './context';
 
 /** What a reference leads to, or what is wrong with it; neither where it cannot be known. */

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { EmrStep, type Expression, Pipeline, type StepDefinition } from '../../../lib/pipeline';
 import { ENUMERATIONS, RANGES } from '../../../lib/pipeline/checks/members';
-import { sdkEnumeration } from '../../../lib/pipeline/schema';
+import { sdkEnumeration } from '../../../lib/pipeline/steps/schema';
 import { ALL, lambda, MODE, training, tuning } from './whole-steps';
 
 const written = (value: unknown) => JSON.parse(JSON.stringify(value));

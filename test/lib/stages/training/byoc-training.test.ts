@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { App, Duration, Stack } from 'aws-cdk-lib';
 import { Role } from 'aws-cdk-lib/aws-iam';
-import { ByocImage, ByocTraining, type ByocTrainingProps, ParameterInteger, PipelineError } from '../../../lib';
-import { METRICS } from '../../../training/hyperparameters';
-import { temporaryFolder } from '../../training/temporary-folder';
+import { ByocImage, ByocTraining, type ByocTrainingProps, ParameterInteger, PipelineError } from '../../../../lib';
+import { METRICS } from '../../../../training/hyperparameters';
+import { temporaryFolder } from '../../../training/temporary-folder';
 
 function train(props: Partial<ByocTrainingProps> = {}, image = (stack: Stack) => ByocImage.scanline(stack, 'Image')) {
   const stack = new Stack(new App({ outdir: temporaryFolder() }), 'Test');

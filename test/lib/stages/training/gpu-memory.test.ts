@@ -4,10 +4,10 @@ import { test } from 'node:test';
 import { App, Stack } from 'aws-cdk-lib';
 import { Annotations, Match } from 'aws-cdk-lib/assertions';
 import { Role } from 'aws-cdk-lib/aws-iam';
-import { ByocImage, ByocTraining, ParameterInteger, type TrainingHyperparameters } from '../../../lib';
-import { estimateGpuMemory, gpuMemoryOf } from '../../../lib/stages/gpu-memory';
-import { type Hyperparameters, resolveHyperparameters } from '../../../training/hyperparameters';
-import { temporaryFolder } from '../../training/temporary-folder';
+import { ByocImage, ByocTraining, ParameterInteger, type TrainingHyperparameters } from '../../../../lib';
+import { estimateGpuMemory, gpuMemoryOf } from '../../../../lib/stages/training/gpu-memory';
+import { type Hyperparameters, resolveHyperparameters } from '../../../../training/hyperparameters';
+import { temporaryFolder } from '../../../training/temporary-folder';
 
 const MIB = 2 ** 20;
 

@@ -1,5 +1,5 @@
 // How a script is started on several GPUs or instances, as AWS's Python SDK 2 asks its containers for it.
-import { Expression, type Finding, type Text } from '../pipeline';
+import { Expression, type Finding, type Text } from '../../pipeline';
 import { hasGpu } from './framework-image';
 import { refusal, toText } from './training-settings';
 

@@ -1,6 +1,6 @@
 // Steps that decide: a condition with its branches, and the end of an execution as failed.
-import type { Condition } from './condition';
-import type { Text } from './expression';
+import type { Condition } from '../condition';
+import type { Text } from '../expression';
 import { Step, type StepOptions } from './step';
 
 export interface ConditionStepOptions extends StepOptions {

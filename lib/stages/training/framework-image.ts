@@ -3,8 +3,8 @@ import { Stack, Token } from 'aws-cdk-lib';
 import { Repository } from 'aws-cdk-lib/aws-ecr';
 import { FactName, RegionInfo } from 'aws-cdk-lib/region-info';
 import type { Construct } from 'constructs';
-import type { Finding, Text } from '../pipeline';
-import { ByocImage } from './byoc-image';
+import type { Finding, Text } from '../../pipeline';
+import { ByocImage } from '../byoc-image';
 import { knownText, refusal } from './training-settings';
 
 export type Framework = 'pytorch' | 'tensorflow' | 'huggingface';

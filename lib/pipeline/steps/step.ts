@@ -1,5 +1,5 @@
 // What all steps have in common. Their arguments are the AWS SDK's requests, with an expression allowed at every leaf.
-import { type Properties, properties, type Resolvable } from './expression';
+import { type Properties, properties, type Resolvable } from '../expression';
 import { type JobException, type RetryPolicy, retryPolicyDefinition, type StepException } from './retry';
 import { stepType } from './step-types';
 

@@ -8,7 +8,7 @@ import type {
   DescribeTrainingJobResponse,
   ListTrainingJobsForHyperParameterTuningJobResponse,
 } from '@aws-sdk/client-sagemaker';
-import { type Expression, join, type Text } from './expression';
+import { type Expression, join, type Text } from '../expression';
 import { RequestStep, type WithoutName } from './step';
 
 export type TrainingArguments = WithoutName<CreateTrainingJobRequest, 'TrainingJobName'>;

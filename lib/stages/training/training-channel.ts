@@ -1,6 +1,6 @@
 // Where a training job's data comes from: S3, or a file system in a VPC.
 import type { Channel } from '@aws-sdk/client-sagemaker';
-import type { Resolvable, Text } from '../pipeline';
+import type { Resolvable, Text } from '../../pipeline';
 
 /** How data comes to the container: copied before it starts, read file by file when opened, or streamed through a named pipe. */
 export type InputMode = 'File' | 'FastFile' | 'Pipe';

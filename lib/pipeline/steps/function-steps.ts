@@ -1,5 +1,5 @@
 // Steps that call out: a Lambda function, and a message to a queue that someone answers.
-import { type Expression, Get, type Text } from './expression';
+import { type Expression, Get, type Text } from '../expression';
 import { type Cached, Step, type StepOptions } from './step';
 
 interface OutputTypes {

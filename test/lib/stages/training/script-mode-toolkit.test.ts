@@ -6,9 +6,9 @@ import { dirname, join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { App, Stack } from 'aws-cdk-lib';
 import { Role } from 'aws-cdk-lib/aws-iam';
-import { ScriptModeTraining } from '../../../lib';
-import { packageRoot } from '../../../training/native/cache';
-import { temporaryFolder } from '../../training/temporary-folder';
+import { ScriptModeTraining } from '../../../../lib';
+import { packageRoot } from '../../../../training/native/cache';
+import { temporaryFolder } from '../../../training/temporary-folder';
 
 const PYTHON = join(packageRoot, '.oracle', 'bin', 'python');
 

@@ -6,8 +6,8 @@ import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
 import { SecurityGroup, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
-import { ByocImage, ByocTraining, type ByocTrainingProps, ParameterString, PipelineError } from '../../../lib';
-import { temporaryFolder } from '../../training/temporary-folder';
+import { ByocImage, ByocTraining, type ByocTrainingProps, ParameterString, PipelineError } from '../../../../lib';
+import { temporaryFolder } from '../../../training/temporary-folder';
 
 type Props = Partial<ByocTrainingProps>;
 

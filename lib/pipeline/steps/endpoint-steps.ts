@@ -7,7 +7,7 @@ import type {
   DescribeEndpointOutput,
   DescribeInferenceComponentOutput,
 } from '@aws-sdk/client-sagemaker';
-import type { Resolvable } from './expression';
+import type { Resolvable } from '../expression';
 import { type Cached, RequestStep, type RequestStepOptions, type Retried } from './step';
 
 export type EndpointConfigArguments = Resolvable<CreateEndpointConfigInput>;

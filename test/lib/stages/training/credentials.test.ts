@@ -1,7 +1,7 @@
 // Credentials: each form that its issuer publishes is found on its line, and what only looks like one is not.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { credentialFile, credentialsIn } from '../../../lib/stages/credentials';
+import { credentialFile, credentialsIn } from '../../../../lib/stages/training/credentials';
 
 // put together here, so that scanners of this repository find none
 const FOUND: readonly (readonly [string, string])[] = [

@@ -1,9 +1,9 @@
 // The training stage: our container, or anyone's, on the channels of a data set.
 import { Annotations } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
-import { type Hyperparameters, METRICS, metricRegex, resolveHyperparameters } from '../../training/hyperparameters';
-import { Expression, type Finding, Parameter, type Text } from '../pipeline';
-import type { ByocImage } from './byoc-image';
+import { type Hyperparameters, METRICS, metricRegex, resolveHyperparameters } from '../../../training/hyperparameters';
+import { Expression, type Finding, Parameter, type Text } from '../../pipeline';
+import type { ByocImage } from '../byoc-image';
 import { memoryWarning } from './gpu-memory';
 import { knownText, type TrainingSettings, toText } from './training-settings';
 import { TrainingStage, whereOf } from './training-stage';

@@ -4,8 +4,8 @@ import { chmodSync, mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileS
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { list } from 'tar';
-import { findSource, packSource, type SourceProps } from '../../../lib/stages/source-package';
-import { temporaryFolder } from '../../training/temporary-folder';
+import { findSource, packSource, type SourceProps } from '../../../../lib/stages/training/source-package';
+import { temporaryFolder } from '../../../training/temporary-folder';
 
 function folderOf(files: Readonly<Record<string, string | Buffer>>): string {
   const folder = temporaryFolder();

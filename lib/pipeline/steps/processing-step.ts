@@ -1,6 +1,6 @@
 // The processing step, and the JSON files that it writes for conditions to look into.
 import type { CreateProcessingJobRequest, DescribeProcessingJobResponse } from '@aws-sdk/client-sagemaker';
-import { Expression } from './expression';
+import { Expression } from '../expression';
 import { type JobStepOptions, RequestStep, type Step, type WithoutName } from './step';
 
 /** A JSON file that a processing step writes, for conditions to look into. */

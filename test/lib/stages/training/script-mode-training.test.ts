@@ -13,8 +13,8 @@ import {
   PipelineError,
   ScriptModeTraining,
   type ScriptModeTrainingProps,
-} from '../../../lib';
-import { temporaryFolder } from '../../training/temporary-folder';
+} from '../../../../lib';
+import { temporaryFolder } from '../../../training/temporary-folder';
 
 function source(files: Readonly<Record<string, string>> = { 'train.py': 'print(1)\n' }): string {
   const folder = temporaryFolder();

@@ -1,6 +1,6 @@
 // A step on an EMR cluster: one that runs already, or one made for the step.
 // https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-steps-types.html#step-type-emr
-import type { Resolvable, Text } from './expression';
+import type { Resolvable, Text } from '../expression';
 import { type Cached, RequestStep, type Retried, type StepOptions } from './step';
 
 /** What the cluster runs: https://docs.aws.amazon.com/emr/latest/APIReference/API_HadoopJarStepConfig.html */

@@ -2,8 +2,8 @@
 import { Annotations, Stack } from 'aws-cdk-lib';
 import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 import type { Construct } from 'constructs';
-import { Expression, type Finding, type Text } from '../pipeline';
-import { ByocImage } from './byoc-image';
+import { Expression, type Finding, type Text } from '../../pipeline';
+import { ByocImage } from '../byoc-image';
 import { credentialsIn } from './credentials';
 import { checkFrameworkImage, type Framework, frameworkImage } from './framework-image';
 import { checkLauncher, type LauncherProps, launcherHyperparameters } from './launcher';

@@ -1,7 +1,7 @@
 // A notebook as a step: SageMaker runs it as a training job of its scheduler's image. The arguments are those that AWS's SDK writes.
 // https://docs.aws.amazon.com/sagemaker/latest/dg/create-notebook-auto-run-sdk.html
 import type { TrainingInstanceType } from '@aws-sdk/client-sagemaker';
-import { ExecutionVariables, type Expression, join, type Text } from './expression';
+import { ExecutionVariables, type Expression, join, type Text } from '../expression';
 import type { JobRetried, StepOptions } from './step';
 import { TrainingStep } from './training-steps';
 

@@ -1,5 +1,5 @@
 // Whether a network, with its image size and batch, fits an instance's GPU memory: a simple estimate, made before it costs money.
-import type { Hyperparameters } from '../../training/hyperparameters';
+import type { Hyperparameters } from '../../../training/hyperparameters';
 
 /**
  * GiB of one GPU by family; a process trains on one.

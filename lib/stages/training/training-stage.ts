@@ -3,7 +3,7 @@ import { Annotations, Stack } from 'aws-cdk-lib';
 import { Connections, type IConnectable, type ISecurityGroup, Port, SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
-import { type Expression, type Finding, PipelineError, TrainingStep } from '../pipeline';
+import { type Expression, type Finding, PipelineError, TrainingStep } from '../../pipeline';
 import {
   checkTrainingSettings,
   hasLocalDisks,

@@ -1,5 +1,5 @@
 // Steps that hold data or a model against a baseline: Model Monitor's quality checks and Clarify's. Each runs a processing job.
-import type { Expression, Text } from './expression';
+import type { Expression, Text } from '../expression';
 import type { ProcessingArguments } from './processing-step';
 import { type Cached, RequestStep, type RequestStepOptions } from './step';
 

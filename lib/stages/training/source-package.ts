@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { IgnoreStrategy } from 'aws-cdk-lib';
 import { create } from 'tar';
-import type { Finding } from '../pipeline';
+import type { Finding } from '../../pipeline';
 import { credentialFile, credentialsIn } from './credentials';
 import { refusal } from './training-settings';
 

@@ -23,7 +23,7 @@ import {
   type StepException,
   type Text,
   type TrainingArguments,
-} from '../pipeline';
+} from '../../pipeline';
 import { credentialsIn } from './credentials';
 import { type InputMode, isFileSystem, isS3, type TrainingChannel, toChannel } from './training-channel';
 
