@@ -1,5 +1,6 @@
 // What a hyperparameter may be: values taken from text, wrong ones told with what is allowed. Pure, for the trainer and the checker.
-import { HYPERPARAMETERS, type HyperparameterName, type HyperparameterSpec, type Hyperparameters } from './specs';
+import type { HyperparameterSpec } from './spec';
+import { HYPERPARAMETERS, type HyperparameterName, type Hyperparameters } from './specs';
 
 export const SPECS: ReadonlyMap<string, HyperparameterSpec> = new Map(HYPERPARAMETERS.map((spec) => [spec.name, spec]));
 
