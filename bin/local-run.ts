@@ -238,9 +238,10 @@ async function requireSuccess(run: Run): Promise<void> {
   if (run.state.status === 'Succeeded') return;
   const job = run.state.steps.find(({ StepStatus }) => StepStatus === 'Failed')?.Metadata;
   const arn = job?.TrainingJob?.Arn ?? job?.ProcessingJob?.Arn;
+  const kind = job?.TrainingJob ? 'training-job' : 'processing-job';
   throw new OperationError(
     `the execution is ${run.state.status}: ${run.state.failureReason ?? 'no reason was given'}`,
-    arn === undefined ? 'see the reason.' : `read the log, ${run.plane.jobLog(arn.slice(arn.indexOf('/') + 1))}.`,
+    arn === undefined ? 'see the reason.' : `read the log, ${run.plane.jobLog(kind, arn.slice(arn.indexOf('/') + 1))}.`,
   );
 }
 

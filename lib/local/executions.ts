@@ -8,7 +8,8 @@ import type {
 } from '@aws-sdk/client-sagemaker';
 import { allSteps, dependenciesOf, type StepDefinition } from '../pipeline';
 import { notFound, ServiceError } from './errors';
-import type { Jobs } from './jobs';
+import type { ProcessingJobs } from './jobs/processing-jobs';
+import type { TrainingJobs } from './jobs/training-jobs';
 import { nameOf, unique } from './names';
 import { chooseParameters, type Definition, type Pipelines } from './pipelines';
 import type { Registry } from './registry';
@@ -45,7 +46,8 @@ export class Executions {
     root: string,
     private readonly s3: FolderS3,
     private readonly pipelines: Pipelines,
-    private readonly jobs: Jobs,
+    private readonly processing: ProcessingJobs,
+    private readonly training: TrainingJobs,
     private readonly registry: Registry,
   ) {
     this.executions = new Collection(join(root, 'pipeline-executions'));
@@ -110,8 +112,8 @@ export class Executions {
     this.setStatus(executionArn, 'Stopping');
     for (const { StepStatus, Metadata } of steps) {
       if (StepStatus !== 'Executing') continue;
-      if (Metadata?.TrainingJob?.Arn) this.jobs.stopTraining(nameOf(Metadata.TrainingJob.Arn));
-      if (Metadata?.ProcessingJob?.Arn) this.jobs.stopProcessing(nameOf(Metadata.ProcessingJob.Arn));
+      if (Metadata?.TrainingJob?.Arn) this.training.stop(nameOf(Metadata.TrainingJob.Arn));
+      if (Metadata?.ProcessingJob?.Arn) this.processing.stop(nameOf(Metadata.ProcessingJob.Arn));
     }
     return executionArn;
   }
@@ -309,11 +311,11 @@ export class Executions {
     const name = `pipelines-${id}-${step.Name.slice(0, 28).replaceAll('_', '-')}-${unique(8)}`;
     switch (step.Type) {
       case 'Processing': {
-        const job = this.jobs.createProcessing({ ...request, ProcessingJobName: name } as never);
+        const job = this.processing.create({ ...request, ProcessingJobName: name } as never);
         const metadata = { ProcessingJob: { Arn: job.arn } };
         begun(metadata);
         await job.finished;
-        const properties = this.jobs.describeProcessing(name);
+        const properties = this.processing.describe(name);
         return {
           metadata,
           properties,
@@ -321,11 +323,11 @@ export class Executions {
         };
       }
       case 'Training': {
-        const job = this.jobs.createTraining({ ...request, TrainingJobName: name } as never);
+        const job = this.training.create({ ...request, TrainingJobName: name } as never);
         const metadata = { TrainingJob: { Arn: job.arn } };
         begun(metadata);
         await job.finished;
-        const properties = this.jobs.describeTraining(name);
+        const properties = this.training.describe(name);
         return {
           metadata,
           properties,
@@ -356,5 +358,6 @@ export class Executions {
 /** What a job's end means for its step. */
 function failureOf(status: string | undefined, reason: string | undefined): Pick<Outcome, 'failure' | 'stopped'> {
   if (status === 'Completed') return {};
-  return status === 'Stopped' ? { stopped: true, failure: 'its job was stopped' } : { failure: reason ?? 'no reason' };
+  if (status === 'Stopped' && reason === undefined) return { stopped: true, failure: 'its job was stopped' };
+  return { failure: reason ?? 'no reason' };
 }

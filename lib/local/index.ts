@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { Endpoints } from './endpoints';
 import { Executions } from './executions';
 import { type Executor, ProcessExecutor } from './executor';
-import { Jobs } from './jobs';
+import { ProcessingJobs } from './jobs/processing-jobs';
+import type { JobKind } from './jobs/runner';
+import { TrainingJobs } from './jobs/training-jobs';
 import { lockFolder } from './lock';
 import { makeOperations } from './operations';
 import { Pipelines } from './pipelines';
@@ -31,7 +33,7 @@ export interface LocalSageMaker {
   /** S3, by which data comes in and results come out. */
   readonly s3: FolderS3;
   /** The file that has what a job printed. */
-  jobLog(name: string): string;
+  jobLog(kind: JobKind, name: string): string;
   /** Ends the server and all that it started; executions that are not over go on with the next control plane of the folder. */
   close(): Promise<void>;
 }
@@ -53,24 +55,31 @@ export async function startLocalSageMaker(options: LocalSageMakerOptions): Promi
 async function start({ folder, images, port = 0 }: LocalSageMakerOptions, unlock: () => void): Promise<LocalSageMaker> {
   const s3 = new FolderS3(join(folder, 's3'));
   const executor: Executor = new ProcessExecutor(images);
-  const jobs = new Jobs(folder, s3, executor);
+  const processing = new ProcessingJobs(folder, s3, executor);
+  const training = new TrainingJobs(folder, s3, executor);
+  const jobs = { 'processing-job': processing.runner, 'training-job': training.runner };
   const registry = new Registry(folder);
   const endpoints = new Endpoints(folder, s3, executor, registry);
   const pipelines = new Pipelines(folder);
-  const executions = new Executions(folder, s3, pipelines, jobs, registry);
-  const server = makeServer(makeOperations({ jobs, registry, endpoints, pipelines, executions }), endpoints);
+  const executions = new Executions(folder, s3, pipelines, processing, training, registry);
+  const server = makeServer(
+    makeOperations({ processing, training, registry, endpoints, pipelines, executions }),
+    endpoints,
+  );
   const url = await server.listen({ port, host: '127.0.0.1' });
   executions.resume();
   return {
     url,
     s3,
-    jobLog: (name) => jobs.log(name),
+    jobLog: (kind, name) => jobs[kind].log(name),
     close: async () => {
       executions.suspend();
-      jobs.suspend();
+      for (const runner of Object.values(jobs)) runner.suspend();
       await executor.close();
       await server.close();
-      await Promise.all([executions.settled(), jobs.settled(), endpoints.settled()]);
+      await Promise.all(
+        [executions, processing.runner, training.runner, endpoints].map((service) => service.settled()),
+      );
       unlock();
     },
   };

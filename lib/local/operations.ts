@@ -14,13 +14,15 @@ import type {
 } from '@aws-sdk/client-sagemaker';
 import type { Endpoints } from './endpoints';
 import type { Executions } from './executions';
-import type { Jobs } from './jobs';
+import type { ProcessingJobs } from './jobs/processing-jobs';
+import type { TrainingJobs } from './jobs/training-jobs';
 import { nameOf } from './names';
 import type { Pipelines } from './pipelines';
 import type { Registry } from './registry';
 
 export interface Services {
-  readonly jobs: Jobs;
+  readonly processing: ProcessingJobs;
+  readonly training: TrainingJobs;
   readonly registry: Registry;
   readonly endpoints: Endpoints;
   readonly pipelines: Pipelines;
@@ -31,7 +33,8 @@ export interface Services {
 export type Operation = (request: never) => object | Promise<object>;
 
 export function makeOperations({
-  jobs,
+  processing,
+  training,
   registry,
   endpoints,
   pipelines,
@@ -56,18 +59,18 @@ export function makeOperations({
     }),
 
     CreateProcessingJob: (request: CreateProcessingJobRequest) => ({
-      ProcessingJobArn: jobs.createProcessing(request).arn,
+      ProcessingJobArn: processing.create(request).arn,
     }),
     DescribeProcessingJob: ({ ProcessingJobName }: { ProcessingJobName: string }) =>
-      jobs.describeProcessing(ProcessingJobName),
+      processing.describe(ProcessingJobName),
     StopProcessingJob: ({ ProcessingJobName }: { ProcessingJobName: string }) => {
-      jobs.stopProcessing(ProcessingJobName);
+      processing.stop(ProcessingJobName);
       return {};
     },
-    CreateTrainingJob: (request: CreateTrainingJobRequest) => ({ TrainingJobArn: jobs.createTraining(request).arn }),
-    DescribeTrainingJob: ({ TrainingJobName }: { TrainingJobName: string }) => jobs.describeTraining(TrainingJobName),
+    CreateTrainingJob: (request: CreateTrainingJobRequest) => ({ TrainingJobArn: training.create(request).arn }),
+    DescribeTrainingJob: ({ TrainingJobName }: { TrainingJobName: string }) => training.describe(TrainingJobName),
     StopTrainingJob: ({ TrainingJobName }: { TrainingJobName: string }) => {
-      jobs.stopTraining(TrainingJobName);
+      training.stop(TrainingJobName);
       return {};
     },
 

@@ -1,6 +1,10 @@
 // Resources on disk: a JSON file each, so that what was made is there after a restart.
+import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
+/** Characters; a file's name has at most 255 bytes, with .json.new behind. */
+const LONGEST_READABLE = 240;
 
 /** Dates survive as `{"$date": milliseconds}`. */
 function replacer(this: Record<string, unknown>, key: string, value: unknown): unknown {
@@ -59,6 +63,9 @@ export class Collection<Resource> {
   }
 
   private file(name: string): string {
-    return join(this.folder, `${encodeURIComponent(name)}.json`);
+    const readable = encodeURIComponent(name);
+    if (readable.length <= LONGEST_READABLE) return join(this.folder, `${readable}.json`);
+    const digest = createHash('sha256').update(name).digest('hex');
+    return join(this.folder, `${readable.slice(0, LONGEST_READABLE - digest.length)}${digest}.json`);
   }
 }

@@ -22,7 +22,7 @@ async function startJob(client: SageMakerClient, folder: string): Promise<number
       RoleArn: ROLE,
     }),
   );
-  const file = join(folder, 'jobs', 'job', 'opt', 'ml', 'pids');
+  const file = join(folder, 'processing-jobs', 'job', 'opt', 'ml', 'pids');
   await eventually(() => existsSync(file));
   const pids = readFileSync(file, 'utf8').trim().split(' ').map(Number);
   assert.deepEqual(pids.map(isRunning), [true, true]);
@@ -34,11 +34,13 @@ async function killedWith(command: string): Promise<number[]> {
   const folder = temporaryFolder();
   const plane = spawn(process.execPath, [join(__dirname, 'held-plane.js'), folder, imageFolder({ work: command })]);
   const [url] = await once(plane.stdout, 'data');
-  const pids = await startJob(clientsOf(String(url).trim()).client, folder);
   const exited = once(plane, 'exit');
-  process.kill(plane.pid as number, 'SIGKILL');
-  await exited;
-  return pids;
+  try {
+    return await startJob(clientsOf(String(url).trim()).client, folder);
+  } finally {
+    process.kill(plane.pid as number, 'SIGKILL');
+    await exited;
+  }
 }
 
 test('closing ends a job and what it started', async (t) => {

@@ -15,6 +15,7 @@ import {
   StopTrainingJobCommand,
 } from '@aws-sdk/client-sagemaker';
 import { extract } from 'tar';
+import type { JobKind } from '../../../lib/local/jobs/runner';
 import { temporaryFolder } from '../../training/temporary-folder';
 import { controlPlane, eventually, IMAGE, ROLE, type TestPlane } from './control-plane';
 
@@ -70,7 +71,7 @@ async function runWork(context: TestContext, script: string, parts: Partial<Crea
 }
 
 /** What a job printed. */
-const printed = (plane: TestPlane) => readFileSync(plane.jobLog('job'), 'utf8');
+const printed = (plane: TestPlane, kind: JobKind = 'training-job') => readFileSync(plane.jobLog(kind, 'job'), 'utf8');
 
 const input = {
   InputName: 'data',
@@ -102,7 +103,7 @@ test('a processing job gets its arguments and environment', async (t) => {
     AppSpecification: { ImageUri: IMAGE, ContainerEntrypoint: ['work', '--size'], ContainerArguments: ['a b'] },
     Environment: { COLOUR: 'blue' },
   });
-  assert.equal(printed(plane), '--size a b blue\n');
+  assert.equal(printed(plane, 'processing-job'), '--size a b blue\n');
 });
 
 test('a processing job whose input is not there fails, and says where it looked', async (t) => {
@@ -170,7 +171,7 @@ test('what a job wrote to its failure file is the reason of its failure, 1,024 c
 
 test('without a failure file, the exit status and where to read on are the reason', async (t) => {
   const { plane, job } = await train(t, 'echo oh no; exit 9');
-  assert.equal(job.FailureReason, `AlgorithmError: see ${plane.jobLog('job')}, exit code: 9`);
+  assert.equal(job.FailureReason, `AlgorithmError: see ${plane.jobLog('training-job', 'job')}, exit code: 9`);
   assert.equal(printed(plane), 'oh no\n');
 });
 
@@ -226,7 +227,7 @@ test('once a job has ended, its metrics stay as they were at its end', async (t)
   const metric = job.FinalMetricDataList?.[0];
   assert.equal(metric?.Value, 0.5);
   assert.ok((metric?.Timestamp as Date) <= (job.TrainingEndTime as Date), `${metric?.Timestamp} is after its end`);
-  appendFileSync(plane.jobLog('job'), 'loss=0.1;\n');
+  appendFileSync(plane.jobLog('training-job', 'job'), 'loss=0.1;\n');
   assert.deepEqual(await lossOf(plane), metric);
 });
 
@@ -244,7 +245,7 @@ test('a job that is stopped may tidy up, is Stopped, and what it leaves is kept'
     train: "trap 'echo last > model/weights; exit 0' TERM; echo ready; while :; do sleep 0.05; done",
   });
   await plane.client.send(trainingJob('job'));
-  await eventually(() => existsSync(plane.jobLog('job')) && printed(plane).includes('ready'));
+  await eventually(() => existsSync(plane.jobLog('training-job', 'job')) && printed(plane).includes('ready'));
   await plane.client.send(new StopTrainingJobCommand({ TrainingJobName: 'job' }));
   const job = await endOfTraining(plane.client, 'job');
   assert.equal(job.TrainingJobStatus, 'Stopped', job.FailureReason);
@@ -256,6 +257,69 @@ test('a processing job that is stopped is Stopped', async (t) => {
   await client.send(processingJob('job'));
   await client.send(new StopProcessingJobCommand({ ProcessingJobName: 'job' }));
   assert.equal((await endOfProcessing(client, 'job')).ProcessingJobStatus, 'Stopped');
+});
+
+test('a training and a processing job of one name keep apart', async (t) => {
+  const { client, ...plane } = await controlPlane(t, {
+    train: 'echo trains; cat model/*',
+    work: 'echo works > model/note',
+  });
+  await client.send(processingJob('job', { AppSpecification: { ImageUri: IMAGE, ContainerEntrypoint: ['work'] } }));
+  await client.send(trainingJob('job'));
+  assert.equal((await endOfProcessing(client, 'job')).ProcessingJobStatus, 'Failed');
+  await endOfTraining(client, 'job');
+  assert.match(readFileSync(plane.jobLog('training-job', 'job'), 'utf8'), /^trains\n/);
+  assert.doesNotMatch(readFileSync(plane.jobLog('processing-job', 'job'), 'utf8'), /trains/);
+});
+
+test('a training job that runs longer than it may is stopped, and says so', async (t) => {
+  const { plane, job } = await train(t, "trap 'echo half > model/weights; exit 0' TERM; while :; do sleep 0.05; done", {
+    StoppingCondition: { MaxRuntimeInSeconds: 1 },
+  });
+  assert.equal(job.TrainingJobStatus, 'Stopped');
+  assert.equal(job.SecondaryStatus, 'MaxRuntimeExceeded');
+  assert.match(job.FailureReason as string, /longer than its MaxRuntimeInSeconds, 1/);
+  assert.ok(existsSync(plane.s3.path(job.ModelArtifacts?.S3ModelArtifacts as string)));
+});
+
+test('a processing job that runs longer than it may is stopped, and says so', async (t) => {
+  const { job } = await runWork(t, 'exec sleep 60', { StoppingCondition: { MaxRuntimeInSeconds: 1 } });
+  assert.equal(job.ProcessingJobStatus, 'Stopped');
+  assert.match(job.FailureReason as string, /longer than its MaxRuntimeInSeconds, 1/);
+});
+
+test('checkpoints of one job are there for the next one, also after a failure', async (t) => {
+  const plane = await controlPlane(t, {
+    train: 'if [ -f checkpoints/1 ]; then cp checkpoints/1 model/; else echo first > checkpoints/1; exit 1; fi',
+  });
+  const CheckpointConfig = { S3Uri: 's3://bucket/checkpoints' };
+  await plane.client.send(trainingJob('one', { CheckpointConfig }));
+  assert.equal((await endOfTraining(plane.client, 'one')).TrainingJobStatus, 'Failed');
+  assert.equal(readFileSync(plane.s3.path('s3://bucket/checkpoints/1'), 'utf8'), 'first\n');
+  await plane.client.send(trainingJob('two', { CheckpointConfig }));
+  assert.equal((await endOfTraining(plane.client, 'two')).TrainingJobStatus, 'Completed');
+});
+
+test('a channel on a file system and one that is piped are refused, as they cannot be here', async (t) => {
+  const { client } = await controlPlane(t, { train: 'true' });
+  const FileSystemDataSource = {
+    FileSystemId: 'fs-1',
+    FileSystemAccessMode: 'ro',
+    FileSystemType: 'EFS',
+    DirectoryPath: '/data',
+  } as const;
+  await assert.rejects(
+    client.send(
+      trainingJob('job', { InputDataConfig: [{ ChannelName: 'train', DataSource: { FileSystemDataSource } }] }),
+    ),
+    { name: 'ValidationException', message: /channel train is on a file system/ },
+  );
+  const S3DataSource = { S3DataType: 'S3Prefix', S3Uri: 's3://bucket/data' } as const;
+  const piped = { ChannelName: 'train', DataSource: { S3DataSource }, InputMode: 'Pipe' } as const;
+  await assert.rejects(client.send(trainingJob('job', { InputDataConfig: [piped] })), {
+    name: 'ValidationException',
+    message: /channel train has the input mode Pipe/,
+  });
 });
 
 test('more than one instance is refused', async (t) => {

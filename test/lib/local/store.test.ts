@@ -28,6 +28,16 @@ test('the order is that in which they were made, also after changes and deletion
   assert.deepEqual(new Collection<string>(folder).list(), ['changed', 'x', 'b', 'a', 'last']);
 });
 
+test('names longer than a file may have are kept apart', () => {
+  const folder = temporaryFolder();
+  const names = ['a', 'b'].map((end) => `arn:aws:sagemaker:${'/x'.repeat(200)}${end}`);
+  const collection = new Collection(folder);
+  for (const name of names) collection.put(name, name);
+  assert.deepEqual(new Collection(folder).list(), names);
+  collection.delete(names[0] as string);
+  assert.deepEqual(new Collection(folder).list(), names.slice(1));
+});
+
 test('what is deleted does not come back', () => {
   const folder = temporaryFolder();
   const collection = new Collection(folder);
