@@ -11,18 +11,23 @@ export interface ImageSize {
 /** A cut or damaged image is an error; a harmless irregularity is not. */
 const READING = { failOn: 'error' } as const;
 
+/** Pixels of a file, height x width, more than which are refused before they take memory. */
+const MOST_PIXELS = 2 ** 28;
+
 /**
  * The pixels, [height, width, channels], as the file has them: 0..255, or 0..65535 in an image of 16 bits. An image is turned as its
  * EXIF orientation says, stretched to the size, and made grey or coloured as asked; transparency is dropped.
  *
  * @param source path, or the bytes of the file
+ * @param maxPixels height x width of the file at most
  * @throws Error with the decoder's reason when it is not an image
  */
 export async function decodeImage(
   source: string | Buffer,
   { height, width, channels }: ImageSize,
+  maxPixels = MOST_PIXELS,
 ): Promise<Uint8Array | Uint16Array> {
-  const image = sharp(source, READING);
+  const image = sharp(source, { ...READING, limitInputPixels: maxPixels });
   const deep = (await image.metadata()).depth === 'ushort';
   const spaces = deep ? { grey: 'grey16', colour: 'rgb16' } : { grey: 'b-w', colour: 'srgb' };
   const { data, info } = await image

@@ -1,51 +1,206 @@
-// The inference server behind an endpoint: SageMaker's GET /ping and POST /invocations.
-// https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
-import Fastify, { type FastifyInstance } from 'fastify';
-import { decodeImage } from '../data/decode';
-import type { OpenClassifier } from '../engine/artifact';
-import { interpret } from '../engine/predict';
+// The inference server behind an endpoint: SageMaker's GET /ping and POST /invocations, /execution-parameters for batch transform,
+// /models and /metrics. https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
+import { randomUUID } from 'node:crypto';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import Negotiator from 'negotiator';
+import { Monitoring } from './monitoring';
+import { Refusal } from './refusal';
+import type { ModelDescription } from './served-model';
+import { Workers } from './workers';
 
-/** Bytes of a request; what SageMaker passes on to a real-time endpoint at most is 25 MB. */
-const LARGEST_BODY = 25 * 2 ** 20;
+export interface ServerOptions {
+  /** Folder of the model. */
+  readonly model: string;
+  /** Address to listen at. @default 0.0.0.0, as SageMaker needs it */
+  readonly host?: string;
+  /** @default 8080 */
+  readonly port?: number;
+  /** Processes that run the model, each with its own copy. @default 1 */
+  readonly workers?: number;
+  /** Most images that run together. @default 32 */
+  readonly maxBatch?: number;
+  /** Milliseconds that the run of a batch may take: batches are kept as small as that needs. @default 250 */
+  readonly latency?: number;
+  /** Requests that wait or are worked on at most; more are answered 503 with Retry-After. @default 256 */
+  readonly maxRequests?: number;
+  /** Bytes of a request. @default 25 MiB, what a real-time endpoint passes on */
+  readonly maxBody?: number;
+  /** Bytes of all requests together; more are answered 503 with Retry-After. @default 512 MiB */
+  readonly maxBodies?: number;
+  /** Pixels of an image, height x width, before it is resized. @default 2^26, as 8192 x 8192 */
+  readonly maxPixels?: number;
+  /** Milliseconds that a client has to send its request. @default 30,000 */
+  readonly requestTimeout?: number;
+  /** Milliseconds that a worker has for a request. @default 60,000, as SageMaker waits */
+  readonly deadline?: number;
+  /** Whether each request is a line of JSON on standard output: its id, status, bytes and times, and nothing of the image. @default false */
+  readonly log?: boolean;
+}
 
-const IMAGE_TYPES = ['image/png', 'image/jpeg', 'application/x-image', 'application/octet-stream'];
+export interface InferenceServer {
+  readonly url: string;
+  /** Answers what is in progress, then ends. */
+  close(): Promise<void>;
+}
 
-/** What a client did wrong. */
-class Refusal extends Error {
-  constructor(
-    message: string,
-    readonly statusCode = 400,
-  ) {
-    super(message);
+const MIB = 2 ** 20;
+
+/** Milliseconds between looks for clients that are too slow. */
+const CHECK_INTERVAL = 1000;
+
+const DEFAULTS = {
+  host: '0.0.0.0',
+  port: 8080,
+  workers: 1,
+  maxBatch: 32,
+  latency: 250,
+  maxRequests: 256,
+  maxBody: 25 * MIB,
+  maxBodies: 512 * MIB,
+  maxPixels: 2 ** 26,
+  requestTimeout: 30_000,
+  deadline: 60_000,
+  log: false,
+};
+
+type Settings = typeof DEFAULTS & Pick<ServerOptions, 'model'>;
+
+function contentTypeOf({ headers }: FastifyRequest, model: ModelDescription): string {
+  const type = (headers['content-type'] ?? 'application/octet-stream').split(';')[0]?.trim().toLowerCase() as string;
+  if (headers['content-encoding'] !== undefined && headers['content-encoding'] !== 'identity')
+    throw new Refusal(`Content-Encoding ${headers['content-encoding']} is not taken; send the body as it is.`, 415);
+  if (model.accepts.includes(type)) return type;
+  throw new Refusal(`Content-Type ${type} is not taken; this model takes ${model.accepts.join(', ')}.`, 415);
+}
+
+function acceptedType({ headers }: FastifyRequest, model: ModelDescription): string {
+  const type = new Negotiator({ headers }).mediaType([...model.produces]);
+  if (type !== undefined) return type;
+  throw new Refusal(`Accept ${headers.accept} cannot be given; this model gives ${model.produces.join(', ')}.`, 406);
+}
+
+/** Counts the bytes of requests that are in memory, or on their way. */
+class Bodies {
+  private bytes = 0;
+
+  constructor(private readonly settings: Settings) {}
+
+  /** @throws Refusal where there is no room */
+  admit(request: FastifyRequest, reply: FastifyReply): void {
+    const { maxBody, maxBodies } = this.settings;
+    const length = request.headers['content-length'];
+    const size = Math.min(length === undefined ? maxBody : Number(length), maxBody);
+    if (this.bytes + size > maxBodies)
+      throw new Refusal('the requests in progress fill the memory that they may take; come again in a second.', 503);
+    this.bytes += size;
+    reply.raw.once('close', () => {
+      this.bytes -= size;
+    });
   }
 }
 
-const ALLOWED = `send an image as the body (Content-Type ${IMAGE_TYPES.join(', ')}), or JSON as {"image": "base64"}`;
-
-/** The image of a request: its body, or base64 in the field `image` of JSON. */
-function imageBytes(body: unknown): Buffer {
-  if (Buffer.isBuffer(body) && body.length > 0) return body;
-  const encoded = (body as { image?: unknown } | null)?.image;
-  if (typeof encoded === 'string') return Buffer.from(encoded, 'base64');
-  throw new Refusal(ALLOWED);
+function addRoutes(server: FastifyInstance, workers: Workers, monitoring: Monitoring, settings: Settings): void {
+  const bodies = new Bodies(settings);
+  const model = () => {
+    if (workers.model) return workers.model;
+    throw new Refusal('the model is not loaded yet; come again in a second.', 503);
+  };
+  server.get('/ping', (_request, reply) => {
+    const isHealthy = workers.ready > 0;
+    return reply.status(isHealthy ? 200 : 503).send({ status: isHealthy ? 'healthy' : 'no worker is ready' });
+  });
+  server.get('/execution-parameters', () => ({
+    MaxConcurrentTransforms: settings.workers * settings.maxBatch,
+    BatchStrategy: 'MULTI_RECORD',
+    MaxPayloadInMB: Math.floor(settings.maxBody / MIB),
+  }));
+  server.get('/models', () => ({ models: [model()] }));
+  server.get('/metrics', async (_request, reply) => reply.type(monitoring.contentType).send(await monitoring.text()));
+  server.post(
+    '/invocations',
+    { onRequest: async (request, reply) => bodies.admit(request, reply) },
+    async (request, reply) => {
+      const contentType = contentTypeOf(request, model());
+      const accept = acceptedType(request, model());
+      const body = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
+      const answer = await workers.invoke({ contentType, accept, body }, () => reply.raw.destroyed);
+      monitoring.answered(answer.instances);
+      return reply.status(answer.status).type(answer.contentType).send(Buffer.from(answer.body));
+    },
+  );
 }
 
-/** The server, not yet listening. It answers /ping once the graph has run, so that no request waits for its compilation. */
-export async function makeServer({ config, inference }: OpenClassifier): Promise<FastifyInstance> {
-  const { height, width, channels } = config.image;
-  await inference.logits(new Float32Array(height * width * channels), 1);
-
-  const server = Fastify({ bodyLimit: LARGEST_BODY });
-  server.addContentTypeParser(IMAGE_TYPES, { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-  server.addContentTypeParser('*', (_request, _body, done) => done(new Refusal(ALLOWED, 415)));
-  server.get('/ping', async () => ({ status: 'healthy' }));
-  server.post('/invocations', async (request) => {
-    const bytes = imageBytes(request.body);
-    const pixels = await decodeImage(bytes, config.image).catch((error: Error) => {
-      throw new Refusal(`the image cannot be read: ${error.message}`);
-    });
-    const [logits] = await inference.logits(Float32Array.from(pixels), 1);
-    return interpret(logits as number[], config.classes);
+/** Every refusal is JSON that says why; what may be tried again says when. */
+function answerErrors(server: FastifyInstance): void {
+  server.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
+    const statusCode = error.statusCode ?? 500;
+    if (statusCode === 503) reply.header('retry-after', '1');
+    return reply.status(statusCode).send({ statusCode, message: error.message });
   });
-  return server;
+  server.setNotFoundHandler(({ method, url }, reply) => {
+    const message = `there is no ${method} ${url}; there are GET /ping, /models, /metrics, /execution-parameters and POST /invocations.`;
+    return reply.status(404).send({ statusCode: 404, message });
+  });
+}
+
+function logRequests(server: FastifyInstance, monitoring: Monitoring, isLogged: boolean): void {
+  server.addHook('onResponse', async (request, reply) => {
+    if (request.url !== '/invocations') return;
+    monitoring.request(reply.statusCode, reply.elapsedTime / 1000);
+    if (!isLogged) return;
+    const line = {
+      time: new Date().toISOString(),
+      request: request.id,
+      status: reply.statusCode,
+      milliseconds: Math.round(reply.elapsedTime * 10) / 10,
+      received: Number(request.headers['content-length'] ?? 0),
+      sent: Number(reply.getHeader('content-length') ?? 0),
+    };
+    process.stdout.write(`${JSON.stringify(line)}\n`);
+  });
+  server.addHook('onSend', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+  });
+}
+
+/**
+ * Starts a server; it listens once the model has run.
+ *
+ * @throws UserError where the folder holds no model that can be served
+ */
+export async function startServer(options: ServerOptions): Promise<InferenceServer> {
+  const settings: Settings = { ...DEFAULTS, ...options };
+  const server = Fastify({
+    bodyLimit: settings.maxBody,
+    requestTimeout: settings.requestTimeout,
+    forceCloseConnections: 'idle',
+    http: { connectionsCheckingInterval: CHECK_INTERVAL },
+    genReqId: ({ headers }) =>
+      String(headers['x-amzn-sagemaker-inference-id'] ?? headers['x-request-id'] ?? randomUUID()).slice(0, 128),
+  });
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  const observer = {
+    batch: (size: number, seconds: number) => monitoring.batch(size, seconds),
+    workerLost: () => monitoring.workerLost(),
+  };
+  const workers: Workers = new Workers(settings, observer);
+  const monitoring = new Monitoring(workers);
+  answerErrors(server);
+  logRequests(server, monitoring, settings.log);
+  addRoutes(server, workers, monitoring, settings);
+  try {
+    await workers.start();
+    const url = await server.listen({ port: settings.port, host: settings.host });
+    return {
+      url,
+      close: async () => {
+        await server.close();
+        await workers.close();
+      },
+    };
+  } catch (error) {
+    await workers.close();
+    throw error;
+  }
 }

@@ -1,14 +1,38 @@
-// SageMaker's `serve`: the model in /opt/ml/model behind /ping and /invocations.
+// SageMaker's `serve`: the model in /opt/ml/model behind /ping and /invocations. Environment variables set what SageMaker does not.
 import { join } from 'node:path';
 import { baseFolder, runEntryPoint } from '../../../training/container';
-import { openForInference } from '../../../training/engine/predict';
-import { makeServer } from '../../../training/serving/server';
+import { UserError } from '../../../training/errors';
+import { startServer } from '../../../training/serving/server';
+
+/** A positive whole number from the environment. */
+function numberFrom(name: string): number | undefined {
+  const text = process.env[name];
+  if (text === undefined || text === '') return undefined;
+  const value = Number(text);
+  if (Number.isInteger(value) && value > 0) return value;
+  throw new UserError(`${name} is '${text}'; allowed are positive whole numbers.`, 'mend it, or leave it out.');
+}
+
+/** The options that are given; the others are the server's own. */
+function given<Options extends object>(options: Options): { [Name in keyof Options]: NonNullable<Options[Name]> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;
+}
 
 runEntryPoint(async () => {
-  const server = await makeServer(await openForInference(join(baseFolder(), 'model')));
+  const server = await startServer({
+    model: join(baseFolder(), 'model'),
+    log: true,
+    ...given({
+      host: process.env.SCANLINE_BIND_HOST,
+      port: numberFrom('SAGEMAKER_BIND_TO_PORT'),
+      workers: numberFrom('SCANLINE_WORKERS'),
+      maxBatch: numberFrom('SCANLINE_MAX_BATCH'),
+      latency: numberFrom('SCANLINE_BATCH_MILLISECONDS'),
+      maxRequests: numberFrom('SCANLINE_MAX_REQUESTS'),
+      maxPixels: numberFrom('SCANLINE_MAX_PIXELS'),
+    }),
+  });
   // requests in progress are answered before the process ends
   process.once('SIGTERM', () => void server.close().then(() => process.exit(0)));
-  const port = Number(process.env.SAGEMAKER_BIND_TO_PORT ?? 8080);
-  const address = await server.listen({ port, host: process.env.SCANLINE_BIND_HOST ?? '0.0.0.0' });
-  process.stdout.write(`serving at ${address}\n`);
+  process.stdout.write(`serving at ${server.url}\n`);
 });

@@ -1,135 +1,299 @@
-// The inference server over HTTP: right requests are answered, wrong ones refused with a reason, and it lives on.
+// The inference server over HTTP: right requests are answered in the form that was asked for, wrong ones refused with a reason.
 import assert from 'node:assert/strict';
-import type { AddressInfo } from 'node:net';
+import { request } from 'node:http';
+import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
-import type { FastifyInstance } from 'fastify';
 import sharp from 'sharp';
-import { CompiledRuntime } from '../../../training/compiler/compiled';
-import { type ClassifierConfig, networkOf, type OpenClassifier, writeWeights } from '../../../training/engine/artifact';
-import { Model, toStateDict } from '../../../training/engine/model';
-import { openForInference } from '../../../training/engine/predict';
-import { makeServer } from '../../../training/serving/server';
-import { readHyperparameters } from '../../../training/settings';
+import { type InferenceServer, startServer } from '../../../training/serving/server';
 import { assertClose } from '../assert-close';
 import { stripes } from '../sample-images';
 import { temporaryFolder } from '../temporary-folder';
+import { CLASSES, tinyClassifier } from './tiny-classifier';
 
-const config: ClassifierConfig = {
-  ...{ format: 'scanline-classifier', version: 1, classes: ['across', 'along'] },
-  image: { height: 32, width: 32, channels: 1 },
-  hyperparameters: readHyperparameters({
-    given: { init_features: 4, growth_rate: 2, bn_size: 1, block_config: '1,1', img_size: 32 },
-  }),
-};
-let opened: OpenClassifier & { close(): void };
-let server: FastifyInstance;
-let url: string;
+let server: InferenceServer;
 let png: Buffer;
-
-/** A classifier that was never trained. */
-async function writeClassifier(folder: string): Promise<void> {
-  const runtime = new CompiledRuntime({});
-  const model = new Model(networkOf(config), runtime);
-  await model.initialise(1);
-  await writeWeights(folder, toStateDict(model.network, await model.values(), 0), config);
-  runtime.dispose();
-}
 
 type Body = string | Uint8Array<ArrayBuffer>;
 
-async function invoke(body: Body, type: string): Promise<{ status: number; answer: Record<string, unknown> }> {
-  const response = await fetch(`${url}/invocations`, { method: 'POST', body, headers: { 'content-type': type } });
-  return { status: response.status, answer: (await response.json()) as Record<string, unknown> };
+function post(body: Body, type: string, headers: Record<string, string> = {}): Promise<Response> {
+  return fetch(`${server.url}/invocations`, { method: 'POST', body, headers: { 'content-type': type, ...headers } });
 }
 
+interface Result {
+  readonly label: string;
+  readonly probabilities: Readonly<Record<string, number>>;
+}
+
+async function classify(body: Body, type: string): Promise<Result> {
+  const response = await post(body, type);
+  assert.equal(response.status, 200, await response.clone().text());
+  return (await response.json()) as Result;
+}
+
+const file = (image: Buffer) => new Uint8Array(image);
+const grey = (pixels: Uint8Array) =>
+  sharp(pixels, { raw: { width: 32, height: 32, channels: 1 } })
+    .toColourspace('b-w')
+    .png()
+    .toBuffer();
+const encoded = () => ({ image: png.toString('base64') });
+
 before(async () => {
-  const folder = temporaryFolder();
-  await writeClassifier(folder);
-  opened = await openForInference(folder);
-  server = await makeServer(opened);
-  await server.listen({ port: 0, host: '127.0.0.1' });
-  url = `http://127.0.0.1:${(server.server.address() as AddressInfo).port}`;
-  const image = sharp(stripes('along', 1), { raw: { width: 32, height: 32, channels: 1 } });
-  png = await image.toColourspace('b-w').png().toBuffer();
+  server = await startServer({ model: await tinyClassifier(), host: '127.0.0.1', port: 0, requestTimeout: 1000 });
+  png = await grey(stripes('along', 1));
 });
-after(async () => {
-  await server.close();
-  opened.close();
-});
+after(() => server.close());
 
 test('/ping says that it is healthy', async () => {
-  assert.equal((await fetch(`${url}/ping`)).status, 200);
+  assert.equal((await fetch(`${server.url}/ping`)).status, 200);
 });
 
-for (const type of ['image/png', 'application/x-image', 'application/octet-stream']) {
+for (const type of ['image/png', 'application/x-image', 'application/octet-stream', 'IMAGE/PNG; charset=binary']) {
   test(`a PNG sent as ${type} is classified`, async () => {
-    const { status, answer } = await invoke(new Uint8Array(png), type);
-    assert.equal(status, 200);
-    const { label, probabilities } = answer as { label: string; probabilities: Record<string, number> };
-    assert.deepEqual(Object.keys(probabilities), config.classes);
+    const { label, probabilities } = await classify(file(png), type);
+    assert.deepEqual(Object.keys(probabilities), CLASSES);
     assert.equal(probabilities[label], Math.max(...Object.values(probabilities)));
     assertClose([Object.values(probabilities).reduce((a, b) => a + b)], [1], 1e-12, 'sum of the probabilities');
   });
 }
 
-test('the same image as JSON gives the same answer', async () => {
-  const plain = await invoke(new Uint8Array(png), 'image/png');
-  const encoded = await invoke(JSON.stringify({ image: png.toString('base64') }), 'application/json');
-  assert.equal(encoded.status, 200);
-  assert.deepEqual(encoded.answer, plain.answer);
+test('the same image as base64 in JSON, also as a data URL, gives the same answer', async () => {
+  const plain = await classify(file(png), 'image/png');
+  assert.deepEqual(await classify(JSON.stringify(encoded()), 'application/json'), plain);
+  const url = JSON.stringify({ image: `data:image/png;base64,${png.toString('base64')}` });
+  assert.deepEqual(await classify(url, 'application/json'), plain);
+});
+
+test('the same image as pixels in JSON, with and without an axis of channels, gives the same answer', async () => {
+  const plain = await classify(file(png), 'image/png');
+  const values = stripes('along', 1);
+  const rows = Array.from({ length: 32 }, (_, y) => Array.from(values.subarray(32 * y, 32 * (y + 1))));
+  assert.deepEqual(await classify(JSON.stringify({ pixels: rows }), 'application/json'), plain);
+  const deep = rows.map((row) => row.map((value) => [value]));
+  assert.deepEqual(await classify(JSON.stringify({ pixels: deep }), 'application/json'), plain);
 });
 
 test('a JPEG of another size and with colours is classified', async () => {
   const jpeg = await sharp({ create: { width: 50, height: 70, channels: 3, background: 'red' } })
     .jpeg()
     .toBuffer();
-  const { status, answer } = await invoke(new Uint8Array(jpeg), 'image/jpeg');
-  assert.equal(status, 200);
-  assert.ok(config.classes.includes(answer.label as string));
+  assert.ok(CLASSES.includes((await classify(file(jpeg), 'image/jpeg')).label));
+});
+
+/** Batches of other sizes add in another order: float32's last digits differ. */
+function assertSame(actual: Result | undefined, expected: Result, what: string): void {
+  assert.ok(actual, what);
+  assertClose(Object.values(actual.probabilities), Object.values(expected.probabilities), 1e-6, what);
+}
+
+test('several images of one request are answered in their order', async () => {
+  const images = await Promise.all([0, 1, 2].map((i) => grey(stripes(i === 1 ? 'along' : 'across', i))));
+  const instances = images.map((image) => ({ image: image.toString('base64') }));
+  const alone = await Promise.all(images.map((image) => classify(file(image), 'image/png')));
+  const answer = await post(JSON.stringify({ instances }), 'application/json');
+  const { predictions } = (await answer.json()) as { predictions: Result[] };
+  assert.equal(predictions.length, 3);
+  for (const [i, result] of alone.entries()) assertSame(predictions[i], result, `instance ${i}`);
+  const lines = await post(instances.map((instance) => JSON.stringify(instance)).join('\n'), 'application/jsonlines', {
+    accept: 'application/jsonlines',
+  });
+  assert.equal(lines.headers.get('content-type'), 'application/jsonlines');
+  const answered = (await lines.text()).trimEnd().split('\n');
+  assert.equal(answered.length, 3);
+  for (const [i, result] of alone.entries()) assertSame(JSON.parse(answered[i] as string), result, `line ${i}`);
+});
+
+test('a list of one instance is answered with a list', async () => {
+  const answer = await post(JSON.stringify({ instances: [encoded()] }), 'application/json');
+  assert.equal(((await answer.json()) as { predictions: Result[] }).predictions.length, 1);
+});
+
+test('CSV has the label, and the probabilities in the order of the classes', async () => {
+  const { label, probabilities } = await classify(file(png), 'image/png');
+  const answer = await post(file(png), 'image/png', { accept: 'text/csv' });
+  assert.equal(answer.headers.get('content-type'), 'text/csv');
+  assert.equal(await answer.text(), `${label},${CLASSES.map((name) => probabilities[name]).join(',')}\n`);
+});
+
+for (const accept of ['*/*', 'text/html, application/*;q=0.5', 'application/json;q=0.9, text/csv;q=0.1']) {
+  test(`Accept ${accept} gives JSON`, async () => {
+    const answer = await post(file(png), 'image/png', { accept });
+    assert.match(answer.headers.get('content-type') as string, /^application\/json/);
+  });
+}
+
+test('an Accept that cannot be given is refused with what can', async () => {
+  const answer = await post(file(png), 'image/png', { accept: 'image/tiff' });
+  assert.equal(answer.status, 406);
+  assert.match(((await answer.json()) as { message: string }).message, /image\/tiff.*gives application\/json/);
 });
 
 test('twenty requests at once get each its own answer', async () => {
-  const images = await Promise.all(
-    Array.from({ length: 20 }, (_, i) =>
-      sharp(stripes('across', i), { raw: { width: 32, height: 32, channels: 1 } })
-        .png()
-        .toBuffer(),
-    ),
+  const images = await Promise.all(Array.from({ length: 20 }, (_, i) => grey(stripes('across', i))));
+  const together = await Promise.all(images.map((image) => classify(file(image), 'image/png')));
+  for (const [i, image] of images.entries())
+    assertSame(together[i], await classify(file(image), 'image/png'), `image ${i}`);
+});
+
+test('/models says what the model is, takes and gives', async () => {
+  const { models } = (await (await fetch(`${server.url}/models`)).json()) as { models: Record<string, unknown>[] };
+  assert.equal(models.length, 1);
+  assert.deepEqual(models[0]?.classes, CLASSES);
+  assert.deepEqual(models[0]?.input, { height: 32, width: 32, channels: 1 });
+});
+
+test('/execution-parameters are what a batch transform asks for', async () => {
+  const answer = await fetch(`${server.url}/execution-parameters`);
+  assert.deepEqual(await answer.json(), {
+    MaxConcurrentTransforms: 32,
+    BatchStrategy: 'MULTI_RECORD',
+    MaxPayloadInMB: 25,
+  });
+});
+
+test('/metrics counts requests by status, and images', async () => {
+  const count = async (name: string) => {
+    const text = await (await fetch(`${server.url}/metrics`)).text();
+    return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
+  };
+  const names = ['scanline_request_duration_seconds_count{status="200"}', 'scanline_instances_total'];
+  const before = await Promise.all(names.map((name) => count(name.replace(/[{}"]/g, '\\$&'))));
+  await post(JSON.stringify({ instances: [encoded(), encoded()] }), 'application/json');
+  const after = await Promise.all(names.map((name) => count(name.replace(/[{}"]/g, '\\$&'))));
+  assert.deepEqual(
+    after.map((value, i) => value - (before[i] as number)),
+    [1, 2],
   );
-  const one = async (image: Buffer) => (await invoke(new Uint8Array(image), 'image/png')).answer;
-  const together = await Promise.all(images.map(one));
-  for (const [i, image] of images.entries()) assert.deepEqual(together[i], await one(image));
+});
+
+test('an answer bears the id of its request', async () => {
+  const answer = await post(file(png), 'image/png', { 'x-amzn-sagemaker-inference-id': 'scan-7' });
+  assert.equal(answer.headers.get('x-request-id'), 'scan-7');
+  assert.match((await post(file(png), 'image/png')).headers.get('x-request-id') as string, /^[0-9a-f-]{36}$/);
+});
+
+const json = (value: unknown) => () => JSON.stringify(value);
+const rows = (height: number, width: number, value: unknown = 1) => ({
+  pixels: Array.from({ length: height }, () => Array.from({ length: width }, () => value)),
 });
 
 const wrong: Record<string, [status: number, body: () => Body, type: string, reason: RegExp]> = {
-  'another content type': [
-    415,
-    () => 'a,b',
-    'text/csv',
-    /send an image as the body \(Content-Type image\/png, image\/jpeg/,
-  ],
-  text: [400, () => 'hello', 'text/plain', /send an image as the body \(Content-Type image\/png, image\/jpeg/],
-  'an image that was cut off': [
-    400,
-    () => new Uint8Array(png.subarray(0, 200)),
-    'image/png',
-    /the image cannot be read/,
-  ],
+  'another content type': [415, () => 'a,b', 'text/csv', /text\/csv is not taken; this model takes image\/png/],
+  'an image that was cut off': [400, () => file(png.subarray(0, 200)), 'image/png', /the image cannot be read/],
   'what is no image': [400, () => 'hello', 'image/png', /the image cannot be read: .*unsupported image format/],
-  'an empty body': [400, () => '', 'image/png', /send an image as the body/],
-  'JSON without an image': [400, () => '{"picture": "x"}', 'application/json', /JSON as \{"image": "base64"\}/],
-  'JSON null': [400, () => 'null', 'application/json', /send an image as the body/],
-  'JSON of what is no image': [400, () => '{"image": "aGVsbG8="}', 'application/json', /the image cannot be read/],
-  'JSON of an empty image': [400, () => '{"image": ""}', 'application/json', /the image cannot be read/],
-  'what is no JSON': [400, () => '{"image": ', 'application/json', /JSON/],
+  'an empty body': [400, () => '', 'image/png', /the body is empty/],
+  'JSON without an image': [400, json({ picture: 'x' }), 'application/json', /neither an `image` nor `pixels`/],
+  'JSON null': [400, () => 'null', 'application/json', /neither an `image` nor `pixels`/],
+  'JSON of what is no image': [400, json({ image: 'aGVsbG8=' }), 'application/json', /the image cannot be read/],
+  'what is no base64': [400, json({ image: '!!' }), 'application/json', /not base64/],
+  'what is no JSON': [400, () => '{"image": ', 'application/json', /the body is not JSON/],
+  'an empty list': [400, json({ instances: [] }), 'application/json', /no instance/],
+  'a list with one bad image': [
+    400,
+    () => JSON.stringify({ instances: [encoded(), { image: 'aGVsbG8=' }] }),
+    'application/json',
+    /instance 1: the image cannot be read/,
+  ],
+  'a list with one that is none': [
+    400,
+    () => JSON.stringify({ instances: [encoded(), 7] }),
+    'application/json',
+    /instances\[1\] has neither/,
+  ],
+  'too long a list': [
+    413,
+    json({ instances: Array(1025).fill({}) }),
+    'application/json',
+    /1025 instances; at most 1024/,
+  ],
+  'a bad line': [400, () => `${JSON.stringify(encoded())}\n{"image"`, 'application/jsonlines', /line 2 is not JSON/],
+  'pixels of another size': [
+    400,
+    json(rows(31, 32)),
+    'application/json',
+    /pixels must be a list of 32; it is one of 31/,
+  ],
+  'ragged pixels': [
+    400,
+    json({ pixels: rows(32, 32).pixels.with(3, [1]) }),
+    'application/json',
+    /pixels\[3\] must be a list of 32/,
+  ],
+  'pixels that are text': [400, json(rows(32, 32, 'x')), 'application/json', /pixels\[0\]/],
+  'pixels beyond float32': [
+    400,
+    json(rows(32, 32, 1e300)),
+    'application/json',
+    /pixels\[0\]\[0\] must be a finite number/,
+  ],
+  'pixels of three channels': [
+    400,
+    json(rows(32, 32, [1, 2, 3])),
+    'application/json',
+    /pixels\[0\]\[0\] must be a list of 1/,
+  ],
   'a body of more than 25 MB': [413, () => new Uint8Array(26 * 2 ** 20), 'image/png', /too large/],
 };
 
 for (const [what, [status, body, type, reason]] of Object.entries(wrong)) {
   test(`${what} is refused with ${status} and a reason, and the server lives on`, async () => {
-    const refused = await invoke(body(), type);
-    assert.equal(refused.status, status, JSON.stringify(refused.answer));
-    assert.match(refused.answer.message as string, reason);
-    assert.equal((await invoke(new Uint8Array(png), 'image/png')).status, 200);
+    const refused = await post(body(), type);
+    const answer = (await refused.json()) as { message: string };
+    assert.equal(refused.status, status, JSON.stringify(answer));
+    assert.match(answer.message, reason);
+    await classify(file(png), 'image/png');
   });
 }
+
+test('a small file of more pixels than are taken is refused before it is decoded', async () => {
+  const bomb = await sharp({ create: { width: 10_000, height: 10_000, channels: 3, background: 'black' } })
+    .png({ compressionLevel: 9 })
+    .toBuffer();
+  const refused = await post(file(bomb), 'image/png');
+  assert.equal(refused.status, 400);
+  assert.match(((await refused.json()) as { message: string }).message, /pixel limit/);
+});
+
+test('a compressed body is refused', async () => {
+  const refused = await post(file(png), 'image/png', { 'content-encoding': 'gzip' });
+  assert.equal(refused.status, 415);
+});
+
+test('headers of more than 16 KB are refused', async () => {
+  const refused = await post(file(png), 'image/png', { 'x-long': 'x'.repeat(20_000) });
+  assert.equal(refused.status, 431);
+});
+
+test('another path is refused with those that there are', async () => {
+  const refused = await fetch(`${server.url}/predict`, { method: 'POST' });
+  assert.equal(refused.status, 404);
+  assert.match(((await refused.json()) as { message: string }).message, /POST \/invocations/);
+});
+
+test('a client that does not send its request in time is answered 408', async () => {
+  const { hostname, port } = new URL(server.url);
+  const socket = connect(Number(port), hostname);
+  socket.write('POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 1000\r\n\r\nhalf');
+  const [answer] = (await new Promise((resolve) => socket.once('data', (...data) => resolve(data)))) as [Buffer];
+  assert.match(answer.toString(), /^HTTP\/1.1 408 /);
+  socket.destroy();
+});
+
+test('a client that goes away in the middle of its body does no harm', async () => {
+  const half = request(`${server.url}/invocations`, {
+    method: 'POST',
+    headers: { 'content-type': 'image/png', 'content-length': 1000 },
+  });
+  half.on('error', () => {});
+  half.write('half');
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  half.destroy();
+  await classify(file(png), 'image/png');
+});
+
+test('a folder without a model is refused at the start, with what to do', async () => {
+  await assert.rejects(startServer({ model: temporaryFolder(), host: '127.0.0.1', port: 0 }), {
+    name: 'UserError',
+    message: /holds no trained model.*\n {2}Fix: /,
+  });
+});
