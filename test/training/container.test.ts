@@ -199,3 +199,9 @@ test('serve answers on the port that SageMaker gives, and ends with status 0 on 
   running.child.kill('SIGTERM');
   assert.equal((await running.ended).status, 0);
 });
+
+test('serve refuses a setting that is no number, and leaves the reason', async () => {
+  const { status, output } = await run('serve', base, { SCANLINE_WORKERS: 'two' }).ended;
+  assert.equal(status, 1);
+  assert.match(output, /SCANLINE_WORKERS is 'two'; allowed are whole numbers from 1/);
+});

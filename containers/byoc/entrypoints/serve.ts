@@ -4,13 +4,13 @@ import { baseFolder, runEntryPoint } from '../../../training/container';
 import { UserError } from '../../../training/errors';
 import { startServer } from '../../../training/serving/server';
 
-/** A positive whole number from the environment. */
-function numberFrom(name: string): number | undefined {
+/** A whole number from the environment. */
+function numberFrom(name: string, least = 1): number | undefined {
   const text = process.env[name];
   if (text === undefined || text === '') return undefined;
   const value = Number(text);
-  if (Number.isInteger(value) && value > 0) return value;
-  throw new UserError(`${name} is '${text}'; allowed are positive whole numbers.`, 'mend it, or leave it out.');
+  if (Number.isInteger(value) && value >= least) return value;
+  throw new UserError(`${name} is '${text}'; allowed are whole numbers from ${least}.`, 'mend it, or leave it out.');
 }
 
 /** The options that are given; the others are the server's own. */
@@ -24,7 +24,7 @@ runEntryPoint(async () => {
     log: true,
     ...given({
       host: process.env.SCANLINE_BIND_HOST,
-      port: numberFrom('SAGEMAKER_BIND_TO_PORT'),
+      port: numberFrom('SAGEMAKER_BIND_TO_PORT', 0),
       workers: numberFrom('SCANLINE_WORKERS'),
       maxBatch: numberFrom('SCANLINE_MAX_BATCH'),
       latency: numberFrom('SCANLINE_BATCH_MILLISECONDS'),
