@@ -201,7 +201,7 @@ test('serve answers on the port that SageMaker gives, and ends with status 0 on 
 });
 
 test('serve refuses a setting that is no number, and leaves the reason', async () => {
-  const { status, output } = await run('serve', base, { SCANLINE_WORKERS: 'two' }).ended;
+  const { status, stderr } = await run('serve', base, { SCANLINE_WORKERS: 'two' }).ended;
   assert.equal(status, 1);
-  assert.match(output, /SCANLINE_WORKERS is 'two'; allowed are whole numbers from 1/);
+  assert.match(stderr, /SCANLINE_WORKERS is 'two'; allowed are whole numbers from 1/);
 });
