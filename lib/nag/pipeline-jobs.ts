@@ -2,7 +2,7 @@
 import { Stack } from 'aws-cdk-lib';
 import type { CfnPipeline } from 'aws-cdk-lib/aws-sagemaker';
 import { allSteps, type StepDefinition } from '../pipeline';
-import { hasLocalDisks } from '../stages/training/training-settings';
+import { hasLocalDisks } from '../stages/local-disks';
 
 /** How a job, or what else a step makes, is protected; undefined where it does not have the thing at all. */
 export interface Protection {

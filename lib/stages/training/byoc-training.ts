@@ -4,8 +4,9 @@ import type { Construct } from 'constructs';
 import { type Hyperparameters, METRICS, metricRegex, resolveHyperparameters } from '../../../training/hyperparameters';
 import { Expression, type Finding, Parameter, type Text } from '../../pipeline';
 import type { ByocImage } from '../byoc-image';
+import { knownText, toText } from '../known-text';
 import { memoryWarning } from './gpu-memory';
-import { knownText, type TrainingSettings, toText } from './training-settings';
+import type { TrainingSettings } from './training-settings';
 import { TrainingStage, whereOf } from './training-stage';
 
 /** Scanline's hyperparameters; each may be a parameter of the pipeline. */

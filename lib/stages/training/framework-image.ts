@@ -5,7 +5,8 @@ import { FactName, RegionInfo } from 'aws-cdk-lib/region-info';
 import type { Construct } from 'constructs';
 import type { Finding, Text } from '../../pipeline';
 import { ByocImage } from '../byoc-image';
-import { knownText, refusal } from './training-settings';
+import { refusal } from '../checks';
+import { knownText } from '../known-text';
 
 export type Framework = 'pytorch' | 'tensorflow' | 'huggingface';
 

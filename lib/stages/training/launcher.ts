@@ -1,7 +1,8 @@
 // How a script is started on several GPUs or instances, as AWS's Python SDK 2 asks its containers for it.
 import { Expression, type Finding, type Text } from '../../pipeline';
+import { refusal } from '../checks';
+import { toText } from '../known-text';
 import { hasGpu } from './framework-image';
-import { refusal, toText } from './training-settings';
 
 /**
  * - pytorchddp: PyTorch's DistributedDataParallel, by mpirun, a process a GPU

@@ -4,11 +4,13 @@ import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 import type { Construct } from 'constructs';
 import { Expression, type Finding, type Text } from '../../pipeline';
 import { ByocImage } from '../byoc-image';
+import { refusal } from '../checks';
+import { toText } from '../known-text';
 import { credentialsIn } from './credentials';
 import { checkFrameworkImage, type Framework, frameworkImage } from './framework-image';
 import { checkLauncher, type LauncherProps, launcherHyperparameters } from './launcher';
 import { findSource, type PackedFile, packSource, type SourceProps } from './source-package';
-import { refusal, type TrainingSettings, toText } from './training-settings';
+import type { TrainingSettings } from './training-settings';
 import { TrainingStage, whereOf } from './training-stage';
 
 /** What a script takes: encoded as JSON, as AWS's Python SDK does, unless it is known only when the pipeline runs. */

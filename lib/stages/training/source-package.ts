@@ -16,8 +16,8 @@ import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { IgnoreStrategy } from 'aws-cdk-lib';
 import { create } from 'tar';
 import type { Finding } from '../../pipeline';
+import { refusal } from '../checks';
 import { credentialFile, credentialsIn } from './credentials';
-import { refusal } from './training-settings';
 
 export interface SourceProps {
   /** The file that the job runs, below `sourceDir`, e.g. train.py. */

@@ -4,14 +4,10 @@ import { Connections, type IConnectable, type ISecurityGroup, Port, SecurityGrou
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 import { type Expression, type Finding, PipelineError, TrainingStep } from '../../pipeline';
-import {
-  checkTrainingSettings,
-  hasLocalDisks,
-  RETRY_ON_CAPACITY,
-  type TrainingJob,
-  type TrainingSettings,
-  trainingArguments,
-} from './training-settings';
+import { hasLocalDisks } from '../local-disks';
+import { type TrainingJob, trainingArguments } from './training-arguments';
+import { checkTrainingSettings } from './training-checks';
+import { RETRY_ON_CAPACITY, type TrainingSettings } from './training-settings';
 
 /** How a finding names the step of a construct. */
 export function whereOf(construct: Construct): string {
