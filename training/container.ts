@@ -54,15 +54,34 @@ const CHANNEL_NAMES = { train: ['train'], valid: ['validation', 'valid', 'val'],
 /** Names of a channel that holds all parts. */
 const WHOLE = ['data', 'training', 'dataset'];
 
+/** What a tuning adds to the hyperparameters of its jobs. */
+const TUNING_MARK = '"_tuning_objective_metric"';
+
+/**
+ * Where checkpoints are kept, if anywhere. All jobs of a tuning share one checkpoint configuration: each has a folder in it by its
+ * name, which it keeps when it is begun again, so that none goes on from the checkpoint of another.
+ */
+function checkpointFolder(base: string, hyperparametersFile: string): string | undefined {
+  const checkpoints = join(base, 'checkpoints');
+  if (!existsSync(checkpoints)) return undefined;
+  const { TRAINING_JOB_NAME: job } = process.env;
+  const tuned = existsSync(hyperparametersFile) && readFileSync(hyperparametersFile, 'utf8').includes(TUNING_MARK);
+  if (!job || !tuned) return checkpoints;
+  const own = join(checkpoints, job);
+  mkdirSync(own, { recursive: true });
+  return own;
+}
+
 /** @throws UserError when the job has several instances */
 export function trainingEnvironment(): TrainingEnvironment {
   requireOneInstance();
   const given = channels();
   const pick = (names: readonly string[]) => names.map((name) => given.get(name)).find((path) => path !== undefined);
   const base = baseFolder();
-  const checkpoints = join(base, 'checkpoints');
+  const hyperparametersFile = join(base, 'input', 'config', 'hyperparameters.json');
+  const checkpointDir = checkpointFolder(base, hyperparametersFile);
   return {
-    hyperparametersFile: join(base, 'input', 'config', 'hyperparameters.json'),
+    hyperparametersFile,
     folders: {
       data: pick(WHOLE),
       train: pick(CHANNEL_NAMES.train),
@@ -71,7 +90,7 @@ export function trainingEnvironment(): TrainingEnvironment {
     },
     modelDir: process.env.SM_MODEL_DIR ?? join(base, 'model'),
     outputDir: process.env.SM_OUTPUT_DATA_DIR ?? join(base, 'output', 'data'),
-    ...(existsSync(checkpoints) && { checkpointDir: checkpoints }),
+    ...(checkpointDir !== undefined && { checkpointDir }),
   };
 }
 

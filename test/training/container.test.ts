@@ -108,6 +108,20 @@ test('checkpoints go to /opt/ml/checkpoints only where the job has that folder',
   assert.equal(environment().checkpointDir, join(folder, 'checkpoints'));
 });
 
+test('the jobs of a tuning, which share a checkpoint configuration, keep their checkpoints apart', () => {
+  const folder = temporaryFolder();
+  for (const name of ['checkpoints', 'input/config']) mkdirSync(join(folder, name), { recursive: true });
+  const hyperparameters = (content: object) =>
+    writeFileSync(join(folder, 'input', 'config', 'hyperparameters.json'), JSON.stringify(content));
+  const checkpointDir = (job: string) =>
+    withEnvironment({ SAGEMAKER_BASE_DIR: folder, TRAINING_JOB_NAME: job }, trainingEnvironment).checkpointDir;
+  hyperparameters({ num_epochs: '2' });
+  assert.equal(checkpointDir('train-1'), join(folder, 'checkpoints'));
+  hyperparameters({ num_epochs: '2', _tuning_objective_metric: '"valid_loss"' });
+  assert.equal(checkpointDir('tune-001'), join(folder, 'checkpoints', 'tune-001'));
+  assert.equal(existsSync(join(folder, 'checkpoints', 'tune-001')), true);
+});
+
 test('paths below /opt/ml are found below the base folder, others stay', () => {
   withEnvironment({ SAGEMAKER_BASE_DIR: '/base' }, () => {
     assert.deepEqual(['/opt/ml', '/opt/ml/input/x', '/opt/mlx', 'opt/ml', '/data'].map(inBase), [
