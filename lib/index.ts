@@ -20,3 +20,16 @@ export {
 export type { PackedFile } from './stages/training/source-package';
 export type { FileSystemChannel, InputMode, S3Channel, TrainingChannel } from './stages/training/training-channel';
 export { RETRY_ON_CAPACITY, type TrainingSettings } from './stages/training/training-settings';
+export {
+  type CategoricalRange,
+  type CategoricalValue,
+  categorical,
+  continuous,
+  type HyperparameterRange,
+  integer,
+  type NumberRange,
+  type Scaling,
+  type ScalingOptions,
+} from './stages/tuning/hyperparameter-range';
+export { Tuning } from './stages/tuning/tuning';
+export type { TuningProps, TuningStrategy } from './stages/tuning/tuning-props';

@@ -3,10 +3,11 @@ import type { IRole } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 import { type Expression, join, jsonGet, ProcessingStep, type PropertyFile, type Text } from '../pipeline';
 import { network, oneInstance, outputs, type ProcessingSettings, processingOutput, s3Input } from './processing';
-import type { ByocTraining } from './training/byoc-training';
+import type { TrainedModel } from './training/training-stage';
 
 export interface EvaluationProps extends ProcessingSettings {
-  readonly training: ByocTraining;
+  /** A training, or a tuning for its best model; the image must have the command evaluate. */
+  readonly training: TrainedModel;
   /** S3 URI of class folders of held-out images. */
   readonly test: Text;
   /** S3 URI below which evaluation.json is written. */

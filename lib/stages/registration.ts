@@ -6,10 +6,11 @@ import { CfnModelPackageGroup } from 'aws-cdk-lib/aws-sagemaker';
 import { Construct } from 'constructs';
 import { ModelStep, RegisterModelStep, type Text } from '../pipeline';
 import type { Evaluation } from './evaluation';
-import type { ByocTraining } from './training/byoc-training';
+import type { TrainedModel } from './training/training-stage';
 
 export interface RegistrationProps {
-  readonly training: ByocTraining;
+  /** A training, or a tuning for its best model. */
+  readonly training: TrainedModel;
   readonly evaluation: Evaluation;
   readonly role: IRole;
   /** Name of the model package group, made here. */

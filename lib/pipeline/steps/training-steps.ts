@@ -33,9 +33,19 @@ export class TuningStep extends RequestStep<TuningArguments, TuningResponse> {
    * @param prefix what follows the bucket in their S3OutputPath. @default nothing
    */
   topModel(rank: number, bucket: Text, prefix?: Text): Expression<string> {
-    const job = this.properties.TrainingJobSummaries[rank]?.TrainingJobName as Expression<string>;
     // by the separator / the first two give s3://bucket
-    return join('/', 's3:/', bucket, ...(prefix === undefined ? [] : [prefix]), job, 'output/model.tar.gz');
+    return this.topModelBelow(rank, join('/', 's3:/', bucket, ...(prefix === undefined ? [] : [prefix])));
+  }
+
+  /**
+   * S3 URI of the model of one of the best jobs, below what is given as a whole.
+   *
+   * @param rank 0 is the best job; SageMaker keeps the 50 best
+   * @param output the S3OutputPath of the training jobs
+   */
+  topModelBelow(rank: number, output: Text): Expression<string> {
+    const job = this.properties.TrainingJobSummaries[rank]?.TrainingJobName as Expression<string>;
+    return join('/', output, job, 'output/model.tar.gz');
   }
 }
 

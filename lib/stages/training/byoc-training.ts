@@ -6,6 +6,7 @@ import { Expression, type Finding, Parameter, type Text } from '../../pipeline';
 import type { ByocImage } from '../byoc-image';
 import { knownText, toText } from '../known-text';
 import { memoryWarning } from './gpu-memory';
+import type { TrainingWork } from './training-arguments';
 import type { TrainingSettings } from './training-settings';
 import { TrainingStage, whereOf } from './training-stage';
 
@@ -31,8 +32,8 @@ function resolve(hyperparameters: TrainingHyperparameters, from: string) {
   return resolveHyperparameters(new Map(known.map(([name, value]) => [name, { value, from }])));
 }
 
-/** What is wrong with the stage itself, all at once. */
-function check(id: string, where: string, props: ByocTrainingProps): Finding[] {
+/** What is wrong with the image and its hyperparameters, all at once. */
+export function checkByoc(id: string, where: string, props: ByocTrainingProps): Finding[] {
   const { hyperparameters = {}, instanceCount = 1, image } = props;
   const findings = resolve(hyperparameters, id).defects.map((problem) => ({
     where,
@@ -69,10 +70,21 @@ function toTexts(hyperparameters: TrainingHyperparameters): Record<string, Text>
   );
 }
 
-function warnOfMemory(
+/** What the job runs. */
+export function byocWork({ image, hyperparameters = {} }: ByocTrainingProps): TrainingWork {
+  return {
+    image: image.uri,
+    hyperparameters: toTexts(hyperparameters),
+    metricDefinitions: Object.fromEntries(METRICS.map(({ name }) => [name, metricRegex(name)])),
+  };
+}
+
+/** Warns where Scanline's trainer will not fit the instance's GPU memory. */
+export function warnOfMemory(
   stage: Construct,
-  { instanceType = 'ml.g5.xlarge', hyperparameters = {} }: ByocTrainingProps,
+  { image, instanceType = 'ml.g5.xlarge', hyperparameters = {} }: ByocTrainingProps,
 ): void {
+  if (!image.isScanline) return;
   const type = knownText(instanceType);
   const known = knownHyperparameters(hyperparameters, stage.node.id);
   const warning = type !== undefined && known && memoryWarning(type, known);
@@ -85,14 +97,9 @@ export class ByocTraining extends TrainingStage {
   /** @throws PipelineError naming all that is wrong with the stage */
   constructor(scope: Construct, id: string, props: ByocTrainingProps) {
     super(scope, id);
-    const { hyperparameters = {} } = props;
-    this.refuse(props, check(id, whereOf(this), props));
+    this.refuse(props, checkByoc(id, whereOf(this), props));
     this.image = props.image;
-    this.train(props, {
-      image: props.image.uri,
-      hyperparameters: toTexts(hyperparameters),
-      metricDefinitions: Object.fromEntries(METRICS.map(({ name }) => [name, metricRegex(name)])),
-    });
-    if (props.image.isScanline) warnOfMemory(this, props);
+    this.train(props, byocWork(props));
+    warnOfMemory(this, props);
   }
 }

@@ -10,7 +10,8 @@ import { credentialsIn } from './credentials';
 import { checkFrameworkImage, type Framework, frameworkImage } from './framework-image';
 import { checkLauncher, type LauncherProps, launcherHyperparameters } from './launcher';
 import { findSource, type PackedFile, packSource, type SourceProps } from './source-package';
-import type { TrainingSettings } from './training-settings';
+import type { TrainingWork } from './training-arguments';
+import { DEFAULT_INSTANCE_TYPE, type TrainingSettings } from './training-settings';
 import { TrainingStage, whereOf } from './training-stage';
 
 /** What a script takes: encoded as JSON, as AWS's Python SDK does, unless it is known only when the pipeline runs. */
@@ -39,7 +40,7 @@ export const PACKED_FILES_METADATA = 'scanline:packed';
 /** The channel by which the source comes to a job that is cut off from S3, as AWS's Python SDK names it. */
 const CODE_CHANNEL = 'code';
 
-function checkScript(scope: Construct, where: string, props: ScriptModeTrainingProps): Finding[] {
+function checkProps(scope: Construct, where: string, props: ScriptModeTrainingProps): Finding[] {
   const { framework, image, hyperparameters = {}, channels, networkIsolation } = props;
   const findings: Finding[] = [];
   const refuse = (...details: [string, unknown, string, string]) => findings.push(refusal(where, ...details));
@@ -80,7 +81,8 @@ function checkScript(scope: Construct, where: string, props: ScriptModeTrainingP
   return findings;
 }
 
-function encode(value: ScriptHyperparameter): Text {
+/** As AWS's Python SDK does it. */
+export function encode(value: ScriptHyperparameter): Text {
   return value instanceof Expression ? toText(value) : JSON.stringify(value);
 }
 
@@ -90,6 +92,90 @@ function summary(files: readonly PackedFile[]): string {
   const names = files.slice(0, 20).map(({ name }) => name);
   const rest = files.length > names.length ? `, and ${files.length - names.length} more` : '';
   return `packed ${files.length === 1 ? 'one file' : `${files.length} files`}, ${bytes} bytes: ${names.join(', ')}${rest}`;
+}
+
+/** What is wrong with a script, its source and its image, all at once; and the files of its source. */
+export function checkScript(
+  scope: Construct,
+  where: string,
+  props: ScriptModeTrainingProps,
+): { readonly files: ReadonlyMap<string, string>; readonly findings: readonly Finding[] } {
+  const { files, findings } = findSource(where, props);
+  return { files, findings: [...checkProps(scope, where, props), ...findings] };
+}
+
+/** A checked script, packed and in S3, and the job that runs it: once for a training, many times for a tuning. */
+export class Script {
+  readonly image: ByocImage;
+  readonly packedFiles: readonly PackedFile[];
+  readonly source: Asset;
+
+  constructor(
+    private readonly scope: Construct,
+    private readonly props: ScriptModeTrainingProps,
+    files: ReadonlyMap<string, string>,
+  ) {
+    this.image = this.makeImage();
+    this.image.grantPull(props.role);
+    const packed = packSource(files);
+    try {
+      this.source = new Asset(scope, 'Source', { path: packed.path });
+    } finally {
+      if (!scope.node.tryGetContext('aws:cdk:disable-asset-staging')) packed.remove();
+    }
+    this.packedFiles = packed.files;
+    scope.node.addMetadata(PACKED_FILES_METADATA, packed.files);
+    Annotations.of(scope).addInfo(summary(packed.files));
+    this.source.grantRead(props.role);
+    if (props.networkIsolation && files.has('requirements.txt')) {
+      Annotations.of(scope).addWarningV2(
+        'scanline:requirementsWithoutNetwork',
+        'requirements.txt is packed, and networkIsolation keeps pip from the network: put wheels into the source, or the packages into an image',
+      );
+    }
+  }
+
+  private makeImage(): ByocImage {
+    const { image, framework } = this.props;
+    if (image === undefined)
+      return frameworkImage(this.scope, 'Image', { ...this.props, framework: framework as Framework });
+    return typeof image === 'string' ? ByocImage.fromUri(this.scope, 'Image', image) : image;
+  }
+
+  /** A job that is cut off from S3 gets its source as a channel. */
+  get settings(): TrainingSettings {
+    const { props, source } = this;
+    if (!props.networkIsolation) return props;
+    return {
+      ...props,
+      channels: { ...props.channels, [CODE_CHANNEL]: { uri: source.s3ObjectUrl, inputMode: 'File' } },
+    };
+  }
+
+  /** What the package is called in its channel: as in S3, where CDK names it by its content. */
+  private get packageName(): string {
+    return this.source.s3ObjectKey.split('/').at(-1) as string;
+  }
+
+  /** What the job runs: the script with its hyperparameters, and with those by which the container finds the script. */
+  get work(): TrainingWork {
+    const { hyperparameters = {}, entryPoint, networkIsolation, logLevel = 20 } = this.props;
+    const source = networkIsolation
+      ? `/opt/ml/input/data/${CODE_CHANNEL}/${this.packageName}`
+      : this.source.s3ObjectUrl;
+    const own = Object.entries(hyperparameters).map(([name, value]) => [name, encode(value)] as const);
+    return {
+      image: this.image.uri,
+      hyperparameters: {
+        ...Object.fromEntries(own),
+        sagemaker_program: JSON.stringify(entryPoint),
+        sagemaker_submit_directory: JSON.stringify(source),
+        sagemaker_container_log_level: JSON.stringify(logLevel),
+        sagemaker_region: JSON.stringify(Stack.of(this.scope).region),
+        ...launcherHyperparameters(this.props, this.props.instanceType ?? DEFAULT_INSTANCE_TYPE),
+      },
+    };
+  }
 }
 
 export class ScriptModeTraining extends TrainingStage {
@@ -102,65 +188,12 @@ export class ScriptModeTraining extends TrainingStage {
   /** @throws PipelineError naming all that is wrong with the stage */
   constructor(scope: Construct, id: string, props: ScriptModeTrainingProps) {
     super(scope, id);
-    const where = whereOf(this);
-    const { files, findings } = findSource(where, props);
-    this.refuse(props, [...checkScript(this, where, props), ...findings]);
-    this.image = this.imageOf(props);
-    this.image.grantPull(props.role);
-
-    const packed = packSource(files);
-    try {
-      this.source = new Asset(this, 'Source', { path: packed.path });
-    } finally {
-      if (!this.node.tryGetContext('aws:cdk:disable-asset-staging')) packed.remove();
-    }
-    this.packedFiles = packed.files;
-    this.node.addMetadata(PACKED_FILES_METADATA, packed.files);
-    Annotations.of(this).addInfo(summary(packed.files));
-    this.source.grantRead(props.role);
-    if (props.networkIsolation && files.has('requirements.txt')) {
-      Annotations.of(this).addWarningV2(
-        'scanline:requirementsWithoutNetwork',
-        'requirements.txt is packed, and networkIsolation keeps pip from the network: put wheels into the source, or the packages into an image',
-      );
-    }
-    this.train(this.settingsOf(props), { image: this.image.uri, hyperparameters: this.hyperparametersOf(props) });
-  }
-
-  protected imageOf(props: ScriptModeTrainingProps): ByocImage {
-    const { image, framework } = props;
-    if (image === undefined) return frameworkImage(this, 'Image', { ...props, framework: framework as Framework });
-    return typeof image === 'string' ? ByocImage.fromUri(this, 'Image', image) : image;
-  }
-
-  /** A job that is cut off from S3 gets its source as a channel. */
-  protected settingsOf(props: ScriptModeTrainingProps): TrainingSettings {
-    if (!props.networkIsolation) return props;
-    return {
-      ...props,
-      channels: { ...props.channels, [CODE_CHANNEL]: { uri: this.source.s3ObjectUrl, inputMode: 'File' } },
-    };
-  }
-
-  /** What the package is called in its channel: as in S3, where CDK names it by its content. */
-  protected get packageName(): string {
-    return this.source.s3ObjectKey.split('/').at(-1) as string;
-  }
-
-  /** The script's own, and those by which the container finds the script. */
-  protected hyperparametersOf(props: ScriptModeTrainingProps): Readonly<Record<string, Text>> {
-    const { hyperparameters = {}, entryPoint, networkIsolation, logLevel = 20, instanceType = 'ml.g5.xlarge' } = props;
-    const source = networkIsolation
-      ? `/opt/ml/input/data/${CODE_CHANNEL}/${this.packageName}`
-      : this.source.s3ObjectUrl;
-    const own = Object.entries(hyperparameters).map(([name, value]) => [name, encode(value)] as const);
-    return {
-      ...Object.fromEntries(own),
-      sagemaker_program: JSON.stringify(entryPoint),
-      sagemaker_submit_directory: JSON.stringify(source),
-      sagemaker_container_log_level: JSON.stringify(logLevel),
-      sagemaker_region: JSON.stringify(Stack.of(this).region),
-      ...launcherHyperparameters(props, instanceType),
-    };
+    const { files, findings } = checkScript(this, whereOf(this), props);
+    this.refuse(props, findings);
+    const script = new Script(this, props, files);
+    this.image = script.image;
+    this.packedFiles = script.packedFiles;
+    this.source = script.source;
+    this.train(script.settings, script.work);
   }
 }

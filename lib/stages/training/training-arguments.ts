@@ -10,12 +10,15 @@ import {
   type TrainingSettings,
 } from './training-settings';
 
-/** What a stage itself adds to its settings. */
-export interface TrainingJob {
+/** What a stage itself adds to its settings: what the job runs. */
+export interface TrainingWork {
   readonly image: Text;
   readonly hyperparameters: Readonly<Record<string, Text>>;
   /** @default none */
   readonly metricDefinitions?: Readonly<Record<string, string>>;
+}
+
+export interface TrainingJob extends TrainingWork {
   /** In a VPC. @default none */
   readonly network?: { readonly subnetIds: readonly string[]; readonly securityGroupIds: readonly string[] };
 }

@@ -1,11 +1,19 @@
-// What all training stages are: a checked step, its model, and its place in the network.
+// What all stages that train are: their settings checked, their job in its place in the network, its keys granted; and the training step.
 import { Annotations, Stack } from 'aws-cdk-lib';
 import { Connections, type IConnectable, type ISecurityGroup, Port, SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
-import { type Expression, type Finding, PipelineError, TrainingStep } from '../../pipeline';
+import {
+  type Expression,
+  type Finding,
+  PipelineError,
+  type Text,
+  type TrainingArguments,
+  TrainingStep,
+} from '../../pipeline';
+import type { ByocImage } from '../byoc-image';
 import { hasLocalDisks } from '../local-disks';
-import { type TrainingJob, trainingArguments } from './training-arguments';
+import { type TrainingJob, type TrainingWork, trainingArguments } from './training-arguments';
 import { checkTrainingSettings } from './training-checks';
 import { RETRY_ON_CAPACITY, type TrainingSettings } from './training-settings';
 
@@ -14,19 +22,16 @@ export function whereOf(construct: Construct): string {
   return `step ${construct.node.id} at ${construct.node.path}`;
 }
 
-export abstract class TrainingStage extends Construct implements IConnectable {
-  private trainingStep?: TrainingStep;
-  private network?: Connections;
-
-  /** The step of the pipeline. */
-  get step(): TrainingStep {
-    return this.trainingStep as TrainingStep;
-  }
-
+/** A model and the image that serves it: what evaluation and registration take of a training or of a tuning. */
+export interface TrainedModel {
+  readonly image: ByocImage;
   /** S3 URI of model.tar.gz. */
-  get model(): Expression<string> {
-    return this.step.properties.ModelArtifacts.S3ModelArtifacts;
-  }
+  readonly model: Text;
+}
+
+/** A stage that trains, once or many times. */
+export abstract class TrainingJobStage extends Construct implements IConnectable {
+  private network?: Connections;
 
   /**
    * The job's place in its VPC.
@@ -46,15 +51,11 @@ export abstract class TrainingStage extends Construct implements IConnectable {
     if (findings.length > 0) throw new PipelineError(this.node.path, findings);
   }
 
-  /** Makes the step, and allows its role what the settings need. */
-  protected train(settings: TrainingSettings, job: Omit<TrainingJob, 'network'>): void {
-    const { retry = RETRY_ON_CAPACITY } = settings;
+  /** The arguments of the job, whose role is allowed what the settings need. */
+  protected jobArguments(settings: TrainingSettings, job: TrainingWork): TrainingArguments {
     const network = this.join(settings);
     this.grantKeys(settings);
-    this.trainingStep = new TrainingStep(this.node.id, {
-      arguments: trainingArguments(this.node.id, settings, { ...job, ...(network && { network }) }),
-      retry,
-    });
+    return trainingArguments(this.node.id, settings, { ...job, ...(network && { network }) });
   }
 
   /** Puts the job into its VPC, where there is one. */
@@ -126,5 +127,25 @@ export abstract class TrainingStage extends Construct implements IConnectable {
         resources: [volumeKey.keyArn],
       }),
     );
+  }
+}
+
+/** A stage with a training step. */
+export abstract class TrainingStage extends TrainingJobStage implements TrainedModel {
+  abstract readonly image: ByocImage;
+  private trainingStep?: TrainingStep;
+
+  /** The step of the pipeline. */
+  get step(): TrainingStep {
+    return this.trainingStep as TrainingStep;
+  }
+
+  get model(): Expression<string> {
+    return this.step.properties.ModelArtifacts.S3ModelArtifacts;
+  }
+
+  protected train(settings: TrainingSettings, job: TrainingWork): void {
+    const { retry = RETRY_ON_CAPACITY } = settings;
+    this.trainingStep = new TrainingStep(this.node.id, { arguments: this.jobArguments(settings, job), retry });
   }
 }
