@@ -20,6 +20,7 @@ export {
 export type { PackedFile } from './stages/training/source-package';
 export type { FileSystemChannel, InputMode, S3Channel, TrainingChannel } from './stages/training/training-channel';
 export { RETRY_ON_CAPACITY, type TrainingSettings } from './stages/training/training-settings';
+export * from './stages/transform';
 export {
   type CategoricalRange,
   type CategoricalValue,
