@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type {
   DescribePipelineExecutionResponse,
+  Parameter,
   PipelineExecutionStep,
   StartPipelineExecutionRequest,
 } from '@aws-sdk/client-sagemaker';
@@ -21,6 +22,8 @@ interface Execution {
   readonly description: DescribePipelineExecutionResponse;
   readonly definition: Definition;
   readonly parameters: Readonly<Record<string, unknown>>;
+  /** Of the request that began it: the same request again begins no other. */
+  readonly token?: string;
   readonly steps: readonly PipelineExecutionStep[];
   /** What Describe said of the job of each step that has run. */
   readonly properties: Readonly<Record<string, unknown>>;
@@ -58,8 +61,12 @@ export class Executions {
     PipelineName = '',
     PipelineParameters = [],
     PipelineExecutionDisplayName,
+    PipelineExecutionDescription,
+    ClientRequestToken: token,
   }: StartPipelineExecutionRequest): string {
     const pipeline = this.pipelines.describe(PipelineName);
+    const begun = token === undefined ? undefined : this.begunWith(token, pipeline.PipelineArn);
+    if (begun !== undefined) return begun;
     const definition = JSON.parse(pipeline.PipelineDefinition as string) as Definition;
     const given = Object.fromEntries(PipelineParameters.map(({ Name, Value }) => [Name, Value]));
     const parameters = chooseParameters(definition, given);
@@ -71,17 +78,27 @@ export class Executions {
         PipelineArn: pipeline.PipelineArn,
         PipelineExecutionArn: executionArn,
         PipelineExecutionDisplayName: PipelineExecutionDisplayName ?? `execution-${now.getTime()}`,
+        ...(PipelineExecutionDescription !== undefined && { PipelineExecutionDescription }),
         PipelineExecutionStatus: 'Executing',
         CreationTime: now,
         LastModifiedTime: now,
       },
       definition,
       parameters,
+      ...(token !== undefined && { token }),
       steps: [],
       properties: {},
     });
     this.run(executionArn);
     return executionArn;
+  }
+
+  /** The execution of a pipeline that a request with a token has begun. */
+  private begunWith(token: string, pipelineArn: string | undefined): string | undefined {
+    const same = this.executions
+      .list()
+      .find((execution) => execution.token === token && execution.description.PipelineArn === pipelineArn);
+    return same?.description.PipelineExecutionArn;
   }
 
   /** Goes on with the executions that a control plane before this one left unfinished. */
@@ -95,6 +112,12 @@ export class Executions {
 
   describe(executionArn: string): DescribePipelineExecutionResponse {
     return this.execution(executionArn).description;
+  }
+
+  /** All parameters of the pipeline, as they are in an execution. */
+  listParameters(executionArn: string): Parameter[] {
+    const { parameters } = this.execution(executionArn);
+    return Object.entries(parameters).map(([Name, value]) => ({ Name, Value: String(value) }));
   }
 
   /** The steps that have begun, newest first. */

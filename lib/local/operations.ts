@@ -57,6 +57,9 @@ export function makeOperations({
     ListPipelineExecutionSteps: (request: ExecutionRequest) => ({
       PipelineExecutionSteps: executions.listSteps(request.PipelineExecutionArn),
     }),
+    ListPipelineParametersForExecution: (request: ExecutionRequest) => ({
+      PipelineParameters: executions.listParameters(request.PipelineExecutionArn),
+    }),
 
     CreateProcessingJob: (request: CreateProcessingJobRequest) => ({
       ProcessingJobArn: processing.create(request).arn,

@@ -9,7 +9,9 @@ import {
   DescribePipelineExecutionCommand,
   DescribeProcessingJobCommand,
   ListPipelineExecutionStepsCommand,
+  ListPipelineParametersForExecutionCommand,
   type PipelineExecutionStep,
+  StartPipelineExecutionCommand,
   StopPipelineExecutionCommand,
 } from '@aws-sdk/client-sagemaker';
 import { pushPipeline, startExecution } from '../../../lib/operations/execution';
@@ -274,4 +276,35 @@ test('an execution that is not there is ResourceNotFound', async (t) => {
   await assert.rejects(client.send(new DescribePipelineExecutionCommand({ PipelineExecutionArn })), gone);
   await assert.rejects(client.send(new ListPipelineExecutionStepsCommand({ PipelineExecutionArn })), gone);
   await assert.rejects(client.send(new StopPipelineExecutionCommand({ PipelineExecutionArn })), gone);
+});
+
+test('an execution tells all its parameters, those that nobody chose too', async (t) => {
+  const { client } = await push(t, [work('Say', 'say')]);
+  const arn = await startExecution(client, 'p', { Message: 'hi' });
+  const { PipelineParameters } = await client.send(
+    new ListPipelineParametersForExecutionCommand({ PipelineExecutionArn: arn }),
+  );
+  assert.deepEqual(PipelineParameters, [
+    { Name: 'Message', Value: 'hi' },
+    { Name: 'Least', Value: '0.5' },
+  ]);
+});
+
+test('the same request again, by its token, begins no other execution', async (t) => {
+  const { client } = await push(t, [work('Say', 'say')]);
+  const start = (token: string) =>
+    client.send(
+      new StartPipelineExecutionCommand({
+        PipelineName: 'p',
+        ClientRequestToken: token.repeat(32),
+        PipelineExecutionDescription: 'nightly',
+      }),
+    );
+  const [first, again, other] = [await start('a'), await start('a'), await start('b')];
+  assert.equal(again.PipelineExecutionArn, first.PipelineExecutionArn);
+  assert.notEqual(other.PipelineExecutionArn, first.PipelineExecutionArn);
+  const { PipelineExecutionDescription } = await client.send(
+    new DescribePipelineExecutionCommand({ PipelineExecutionArn: first.PipelineExecutionArn }),
+  );
+  assert.equal(PipelineExecutionDescription, 'nightly');
 });
