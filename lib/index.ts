@@ -2,6 +2,7 @@
 export * from './pipeline';
 export * from './stacks/training-stack';
 export * from './stages/byoc-image';
+export { CapacityFallback, type CapacityFallbackProps } from './stages/capacity-fallback/capacity-fallback';
 export * from './stages/dataset';
 export * from './stages/evaluation';
 export { JobRole, type JobRoleProps, PipelineRole, type PipelineRoleProps } from './stages/execution-role';

@@ -27,16 +27,19 @@ const KEY_ACTIONS = ['kms:Decrypt', 'kms:Encrypt', 'kms:GenerateDataKey', 'kms:D
 const GRANT_FOR_AWS = { Bool: { 'kms:GrantIsForAWSResource': 'true' } };
 
 /** A role of one policy, each of whose statements says why it is as wide as it is. */
-abstract class SageMakerRole extends Role {
+export abstract class SageMakerRole extends Role {
   protected readonly policy: ManagedPolicy;
 
-  constructor(scope: Construct, id: string, description: string) {
+  /** @param assumedBy @default SageMaker */
+  constructor(scope: Construct, id: string, description: string, assumedBy?: IPrincipal) {
     super(scope, id, {
       description,
-      // nobody else's SageMaker may use it: https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
-      assumedBy: new ServicePrincipal(SAGEMAKER, {
-        conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(scope).account } },
-      }),
+      assumedBy:
+        assumedBy ??
+        // nobody else's SageMaker may use it: https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
+        new ServicePrincipal(SAGEMAKER, {
+          conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(scope).account } },
+        }),
     });
     // a managed one, for the HIPAA and NIST packs refuse inline policies
     this.policy = new ManagedPolicy(this, 'Policy', { description, roles: [this] });
@@ -176,7 +179,7 @@ const MOST_NAMED_STEPS = 10;
 const SURE_LETTERS = 20;
 
 /** A name as it is given and as SageMaker writes it in ARNs, in lower case; IAM tells them apart. */
-function bothCases(name: string): string[] {
+export function bothCases(name: string): string[] {
   return [...new Set([name, name.toLowerCase()])];
 }
 
