@@ -15,6 +15,7 @@ import type { Bucket, IBucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import { allSteps, PipelineError, type Step, type StepDefinition } from '../pipeline';
 import type { ByocImage } from './byoc-image';
+import { modelPackages } from './model-package-permissions';
 
 const SAGEMAKER = 'sagemaker.amazonaws.com';
 
@@ -153,6 +154,10 @@ interface StepPermissions {
   readonly noun: string;
   /** Whether it runs, and can thus be stopped. */
   readonly runs: boolean;
+  /** Calls that a step makes beside creating, describing and stopping. @default none */
+  readonly also?: readonly string[];
+  /** SageMaker cuts the name of the job so short that of the step's nothing is sure to be in it. @default false */
+  readonly cut?: boolean;
 }
 
 const PROCESSING: StepPermissions = { resource: 'processing-job', noun: 'ProcessingJob', runs: true };
@@ -163,7 +168,14 @@ const MADE_BY: Readonly<Record<string, StepPermissions>> = {
   QualityCheck: PROCESSING,
   ClarifyCheck: PROCESSING,
   Training: { resource: 'training-job', noun: 'TrainingJob', runs: true },
-  Tuning: { resource: 'hyper-parameter-tuning-job', noun: 'HyperParameterTuningJob', runs: true },
+  // 32 characters, for the execution, the step and random letters; the list is for the best models
+  Tuning: {
+    resource: 'hyper-parameter-tuning-job',
+    noun: 'HyperParameterTuningJob',
+    runs: true,
+    also: ['ListTrainingJobsForHyperParameterTuningJob'],
+    cut: true,
+  },
   Transform: { resource: 'transform-job', noun: 'TransformJob', runs: true },
   Model: { resource: 'model', noun: 'Model', runs: false },
   EndpointConfig: { resource: 'endpoint-config', noun: 'EndpointConfig', runs: false },
@@ -213,6 +225,7 @@ export class PipelineRole extends SageMakerRole {
     refuseUnknown(props, steps);
     this.allowJobs(steps);
     this.allowRegistration(steps);
+    this.allowPackages(steps);
     this.allowFunctions(steps);
     this.allowPassing(steps);
     this.allowExperiment(props.pipelineName);
@@ -233,15 +246,21 @@ export class PipelineRole extends SageMakerRole {
       const made = MADE_BY[Type];
       if (made) names.set(made, [...(names.get(made) ?? []), Name]);
     }
-    for (const [{ resource, noun, runs }, all] of names) {
-      const patterns =
-        all.length > MOST_NAMED_STEPS
+    for (const [{ resource, noun, runs, also = [], cut = false }, all] of names) {
+      const calls = [...['Create', 'Describe', ...(runs ? ['Stop'] : [])].map((verb) => `${verb}${noun}`), ...also];
+      const patterns = cut
+        ? ['*']
+        : all.length > MOST_NAMED_STEPS
           ? ['pipelines-*']
           : all.flatMap((name) => bothCases(`pipelines-*-${name.slice(0, SURE_LETTERS)}*`));
       this.allow(
-        [...['Create', 'Describe', ...(runs ? ['Stop'] : [])].map((verb) => `sagemaker:${verb}${noun}`), ADD_TAGS],
+        [...calls.map((call) => `sagemaker:${call}`), ADD_TAGS],
         [...new Set(patterns)].map((pattern) => this.arn(`${resource}/${pattern}`)),
-        { reason: 'SageMaker puts the execution before and random letters behind the name of the step' },
+        {
+          reason: cut
+            ? 'SageMaker cuts the names of tuning jobs to 32 characters, of which the step may have none'
+            : 'SageMaker puts the execution before and random letters behind the name of the step',
+        },
       );
     }
   }
@@ -258,6 +277,15 @@ export class PipelineRole extends SageMakerRole {
         { reason: 'the versions of one model package group: SageMaker numbers them' },
       );
     }
+  }
+
+  /** A model may be made of a registered version. */
+  private allowPackages(steps: readonly StepDefinition[]): void {
+    const arns = modelPackages(steps).map((found) => ('arn' in found ? found.arn : this.arn(found.resource)));
+    if (arns.length === 0) return;
+    this.allow(['sagemaker:DescribeModelPackage', 'sagemaker:CreateModel'], [...new Set(arns)], {
+      reason: 'the versions of one model package group, which SageMaker numbers, or one that is chosen at the start',
+    });
   }
 
   private allowFunctions(steps: readonly StepDefinition[]): void {

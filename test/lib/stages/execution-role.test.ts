@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { App, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { Repository } from 'aws-cdk-lib/aws-ecr';
-import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { PolicyStatement, Role } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
 import {
@@ -12,12 +12,14 @@ import {
   FailStep,
   JobRole,
   ModelStep,
+  ParameterString,
   PipelineRole,
   type PipelineRoleProps,
   TrainingStep,
+  Transform,
 } from '../../../lib';
 import { resolveTemplate } from '../../../lib/local';
-import { RegisterModelStep, Step } from '../../../lib/pipeline';
+import { RegisterModelStep, Step, TransformStep, TuningStep } from '../../../lib/pipeline';
 import { temporaryFolder } from '../../training/temporary-folder';
 
 interface Statement {
@@ -162,6 +164,70 @@ test('many steps of a type share one pattern, and the policy stays within the li
   assert.equal(allowing(statements, 'sagemaker:CreateTrainingJob').Resource, arn('training-job/pipelines-*'));
   assert.ok(JSON.stringify(statements).length < 6144);
 });
+
+test('a pipeline tunes: it starts, describes and stops tuning jobs, lists their best, and passes the role of their jobs', () => {
+  const step = new TuningStep('Tune', { arguments: { TrainingJobDefinition: { RoleArn: ROLE_ARN } } as never });
+  const { statements } = pipeline({ steps: [step] });
+  const { Action, Resource } = allowing(statements, 'sagemaker:CreateHyperParameterTuningJob');
+  assert.deepEqual([...Action].sort(), [
+    'sagemaker:AddTags',
+    'sagemaker:CreateHyperParameterTuningJob',
+    'sagemaker:DescribeHyperParameterTuningJob',
+    'sagemaker:ListTrainingJobsForHyperParameterTuningJob',
+    'sagemaker:StopHyperParameterTuningJob',
+  ]);
+  // the name of a tuning job has 32 characters, of which SageMaker does not say what is left of the step's
+  assert.equal(Resource, arn('hyper-parameter-tuning-job/*'));
+  assert.equal(allowing(statements, 'iam:PassRole').Resource, ROLE_ARN);
+  assert.doesNotMatch(JSON.stringify(statements), /CreateTrainingJob|"Resource":"\*"/);
+});
+
+test('a pipeline transforms: it starts, describes and stops the transform jobs of its steps', () => {
+  const step = new TransformStep('Predict', { arguments: {} as never });
+  const { Action, Resource } = allowing(pipeline({ steps: [step] }).statements, 'sagemaker:CreateTransformJob');
+  assert.deepEqual([...Action].sort(), [
+    'sagemaker:AddTags',
+    'sagemaker:CreateTransformJob',
+    'sagemaker:DescribeTransformJob',
+    'sagemaker:StopTransformJob',
+  ]);
+  assert.deepEqual([...Resource].sort(), [
+    arn('transform-job/pipelines-*-Predict*'),
+    arn('transform-job/pipelines-*-predict*'),
+  ]);
+});
+
+const OTHER_ACCOUNT = 'arn:aws:sagemaker:eu-west-1:111122223333:model-package/planes/3';
+
+for (const [what, modelPackage, resource] of [
+  ['a given version', OTHER_ACCOUNT, OTHER_ACCOUNT],
+  [
+    'a version that a step registers',
+    new RegisterModelStep('Register', { arguments: { ModelPackageGroupName: 'planes' } }),
+    arn('model-package/planes/*'),
+  ],
+  ['a version that is chosen at the start', new ParameterString('Package'), arn('model-package/*')],
+] as const) {
+  test(`a model of ${what} may be made, and no other`, () => {
+    const { statements } = synth((stack, { bucket, key }) => {
+      const role = Role.fromRoleArn(stack, 'Jobs', ROLE_ARN);
+      const transform = new Transform(stack, 'Predict', {
+        modelPackage,
+        role,
+        input: 's3://data/i',
+        output: 's3://data/o',
+      });
+      const registered = modelPackage instanceof RegisterModelStep ? [modelPackage] : [];
+      const steps = [...registered, ...transform.steps];
+      new PipelineRole(stack, 'Role', { pipelineName: 'Scans', bucket, key, steps });
+    });
+    const reads = statements.filter(({ Action }) => Action.includes('sagemaker:CreateModel') && Action.length === 2);
+    assert.deepEqual(
+      reads.map(({ Action, Resource }) => [[Action].flat().sort(), Resource]),
+      [[['sagemaker:CreateModel', 'sagemaker:DescribeModelPackage'], resource]],
+    );
+  });
+}
 
 test('a pipeline passes the roles that its steps name, to SageMaker alone', () => {
   const { statements } = pipeline({ steps: [training('Train'), training('Again')] });
