@@ -70,8 +70,9 @@ interface Parts {
 function protectionOf({ name, resources, output, network }: Parts, definition: Definition): Protection {
   const given = (value: unknown) => isGiven(value, definition);
   const instances = instancesOf(resources);
-  // a count that is chosen at the start may be any
-  const several = instances.length > 1 || instances.some(({ InstanceCount: count }) => (count ?? 1) !== 1);
+  // groups run together, the list of a tuning holds alternatives; a count that is chosen at the start may be any
+  const together = resources.InstanceGroups !== undefined && instances.length > 1;
+  const several = together || instances.some(({ InstanceCount: count }) => (count ?? 1) !== 1);
   const hardware = instances.every((instance) => hasLocalDisks(typeOf(instance, definition) || 'unknown'));
   return {
     name,

@@ -151,6 +151,17 @@ test('JobTrafficEncrypted: several instances, or a count that is chosen at the s
   assert.deepEqual(found([training({ ResourceConfig: { InstanceGroups: groups, VolumeKmsKeyId: 'key' } })]), rule);
 });
 
+test('the instance types that a tuning falls back to are alternatives: none speaks to another', () => {
+  const tuning = (...counts: number[]) => {
+    const InstanceConfigs = counts.map((InstanceCount) => ({ InstanceType: 'ml.g5.xlarge', InstanceCount }));
+    const { ResourceConfig: _, ...job } = trainingJob();
+    const TrainingJobDefinition = { ...job, HyperParameterTuningResourceConfig: { InstanceConfigs } };
+    return { Name: 'Tune', Type: 'Tuning', Arguments: { TrainingJobDefinition } };
+  };
+  assert.deepEqual(found([tuning(1, 1)]), []);
+  assert.deepEqual(found([tuning(1, 2)]), ['Scanline-JobTrafficEncrypted[Tune]']);
+});
+
 test('a tuning step of several definitions has findings for each', () => {
   const definitions = [trainingJob(), trainingJob({ DefinitionName: 'second', EnableNetworkIsolation: false })];
   const step = { Name: 'Tune', Type: 'Tuning', Arguments: { TrainingJobDefinitions: definitions } };
