@@ -8,7 +8,8 @@ import { ByocImage } from '../byoc-image';
 import { refusal } from '../checks';
 import { knownText } from '../known-text';
 
-export type Framework = 'pytorch' | 'tensorflow' | 'huggingface';
+/** huggingface: transformers on PyTorch. huggingface-tensorflow: on TensorFlow, which AWS no longer brings up to date. */
+export type Framework = 'pytorch' | 'tensorflow' | 'huggingface' | 'huggingface-tensorflow';
 
 export interface FrameworkImageProps {
   readonly framework: Framework;
@@ -24,8 +25,8 @@ export interface FrameworkImageProps {
 
 interface Release {
   readonly python: string;
-  /** Of Hugging Face: the version of PyTorch inside. */
-  readonly pytorch?: string;
+  /** Of Hugging Face: the version of PyTorch or TensorFlow inside. */
+  readonly inside?: string;
   /** What follows the Python version in the tag. */
   readonly container?: string;
 }
@@ -55,12 +56,21 @@ const RELEASES: Readonly<Record<Framework, Readonly<Record<string, Release>>>> =
     '2.18.0': { python: 'py310' },
   },
   huggingface: {
-    '4.26.0': { python: 'py39', pytorch: '1.13.1', container: 'cu117-ubuntu20.04' },
-    '4.28.1': { python: 'py310', pytorch: '2.0.0', container: 'cu118-ubuntu20.04' },
-    '4.36.0': { python: 'py310', pytorch: '2.1.0', container: 'cu121-ubuntu20.04' },
-    '4.46.1': { python: 'py311', pytorch: '2.3.0', container: 'cu121-ubuntu20.04' },
-    '4.48.0': { python: 'py311', pytorch: '2.3.0', container: 'cu121-ubuntu20.04' },
-    '4.49.0': { python: 'py311', pytorch: '2.5.1', container: 'cu124-ubuntu22.04' },
+    '4.26.0': { python: 'py39', inside: '1.13.1', container: 'cu117-ubuntu20.04' },
+    '4.28.1': { python: 'py310', inside: '2.0.0', container: 'cu118-ubuntu20.04' },
+    '4.36.0': { python: 'py310', inside: '2.1.0', container: 'cu121-ubuntu20.04' },
+    '4.46.1': { python: 'py311', inside: '2.3.0', container: 'cu121-ubuntu20.04' },
+    '4.48.0': { python: 'py311', inside: '2.3.0', container: 'cu121-ubuntu20.04' },
+    '4.49.0': { python: 'py311', inside: '2.5.1', container: 'cu124-ubuntu22.04' },
+  },
+  'huggingface-tensorflow': {
+    '4.4.2': { python: 'py37', inside: '2.4.1' },
+    '4.5.0': { python: 'py37', inside: '2.4.1' },
+    '4.6.1': { python: 'py37', inside: '2.4.1', container: 'cu110-ubuntu18.04' },
+    '4.10.2': { python: 'py37', inside: '2.5.1', container: 'cu112-ubuntu18.04' },
+    '4.11.0': { python: 'py37', inside: '2.5.1', container: 'cu112-ubuntu18.04' },
+    '4.12.3': { python: 'py37', inside: '2.5.1', container: 'cu112-ubuntu18.04' },
+    '4.17.0': { python: 'py38', inside: '2.6.3', container: 'cu112-ubuntu20.04' },
   },
 };
 
@@ -68,6 +78,7 @@ const REPOSITORIES: Readonly<Record<Framework, string>> = {
   pytorch: 'pytorch-training',
   tensorflow: 'tensorflow-training',
   huggingface: 'huggingface-pytorch-training',
+  'huggingface-tensorflow': 'huggingface-tensorflow-training',
 };
 
 /** Regions that the Python SDK knows and CDK's facts do not. */
@@ -117,7 +128,7 @@ export function checkFrameworkImage(scope: Construct, where: string, props: Fram
     const fix = 'deploy to another region, or copy the image to your registry and set image to its URI';
     refuse('framework', `${framework} in ${region}`, 'a region in which AWS publishes its images', fix);
   }
-  if (framework === 'huggingface' && !hasGpu(instanceType)) {
+  if (framework.startsWith('huggingface') && !hasGpu(instanceType)) {
     const fix = 'choose e.g. ml.g5.xlarge, or set image to an image of your own';
     refuse('instanceType', knownText(instanceType), "one with a GPU, as AWS's Hugging Face images need", fix);
   }
@@ -127,7 +138,7 @@ export function checkFrameworkImage(scope: Construct, where: string, props: Fram
 /** The tag under which AWS publishes the image. */
 export function frameworkTag(props: FrameworkImageProps): string {
   const [version, release] = releaseOf(props.framework, props.version) as [string, Release];
-  const framework = release.pytorch === undefined ? version : `${release.pytorch}-transformers${version}`;
+  const framework = release.inside === undefined ? version : `${release.inside}-transformers${version}`;
   const container = props.containerVersion ?? release.container;
   return [framework, hasGpu(props.instanceType) ? 'gpu' : 'cpu', props.pythonVersion ?? release.python, container]
     .filter((part) => part !== undefined)

@@ -23,6 +23,16 @@ export interface LauncherProps {
 
 const LAUNCHERS: readonly Launcher[] = ['pytorchddp', 'torch_distributed', 'mpi', 'parameter_server'];
 
+const PYTORCH: readonly Launcher[] = ['torch_distributed', 'pytorchddp', 'mpi'];
+
+/** By the framework whose image it is; an image of one's own may have any. */
+const OF_FRAMEWORKS: Readonly<Record<string, readonly Launcher[]>> = {
+  pytorch: PYTORCH,
+  huggingface: PYTORCH,
+  tensorflow: ['mpi', 'parameter_server'],
+  'huggingface-tensorflow': ['mpi'],
+};
+
 /** What is wrong with the props, all at once. */
 export function checkLauncher(
   where: string,
@@ -34,11 +44,9 @@ export function checkLauncher(
   if (launcher !== undefined && !LAUNCHERS.includes(launcher)) {
     refuse('launcher', `'${launcher}'`, LAUNCHERS.join(', '), 'choose one of these');
   }
-  if (framework === 'tensorflow' && (launcher === 'pytorchddp' || launcher === 'torch_distributed')) {
-    refuse('launcher', `${launcher} with tensorflow`, 'mpi or parameter_server', 'choose one of these');
-  }
-  if ((framework === 'pytorch' || framework === 'huggingface') && launcher === 'parameter_server') {
-    refuse('launcher', `${launcher} with ${framework}`, 'torch_distributed, pytorchddp or mpi', 'choose one of these');
+  const own = OF_FRAMEWORKS[framework ?? ''];
+  if (launcher !== undefined && LAUNCHERS.includes(launcher) && own && !own.includes(launcher)) {
+    refuse('launcher', `${launcher} with ${framework}`, own.join(', '), 'choose one of these');
   }
   if (launcher === 'torch_distributed' && !entryPoint.endsWith('.py')) {
     refuse('entryPoint', `'${entryPoint}'`, 'with torch_distributed a .py file', 'start from a Python program');

@@ -49,7 +49,7 @@ function checkProps(scope: Construct, where: string, props: ScriptModeTrainingPr
       'framework',
       'left out, and so is image',
       'one of them',
-      'set framework to pytorch, tensorflow or huggingface',
+      'set framework to pytorch, tensorflow, huggingface or huggingface-tensorflow',
     );
   }
   if (image !== undefined) {
