@@ -1,14 +1,15 @@
-// The training stack passes the rule packs of cdk-nag and our own: what remains is acknowledged, with a reason, where it is.
+// The training stack, and one with tuning, transform and fallback, pass the rule packs of cdk-nag and our own: what remains is acknowledged, with a reason, where it is.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { App, CfnResource, Validations } from 'aws-cdk-lib';
+import { App, CfnResource, type Stack, Validations } from 'aws-cdk-lib';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { AwsSolutionsChecks, HIPAASecurityChecks, type NagPack, NIST80053R5Checks } from 'cdk-nag';
 import { TrainingStack } from '../../../lib';
 import { ScanlineChecks } from '../../../lib/nag';
 import { packageRoot } from '../../../training/native/cache';
 import { temporaryFolder } from '../../training/temporary-folder';
+import { tuningStack } from '../stages/tuning-stack';
 
 const PACKS = { AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, ScanlineChecks };
 
@@ -18,7 +19,7 @@ function stack(): TrainingStack {
   return new TrainingStack(new App({ outdir: temporaryFolder(), context }), 'Test');
 }
 
-function findings(pack: NagPack, scope: TrainingStack): string[] {
+function findings(pack: NagPack, scope: Stack): string[] {
   return pack
     .validateScope(scope)
     .violations.flatMap(({ ruleName, violatingResources }) =>
@@ -29,6 +30,10 @@ function findings(pack: NagPack, scope: TrainingStack): string[] {
 for (const [name, Pack] of Object.entries(PACKS)) {
   test(`${name} finds nothing in the training stack`, () => {
     assert.deepEqual(findings(new Pack(), stack()), []);
+  });
+
+  test(`${name} finds nothing in a stack with tuning, transform and a fallback of instance types`, () => {
+    assert.deepEqual(findings(new Pack(), tuningStack()), []);
   });
 }
 
@@ -49,22 +54,23 @@ test('an app with all packs is synthesised', () => {
   app.synth();
 });
 
-test('each acknowledgement has a reason and stands on one resource, never on the stack', () => {
-  const scope = stack();
-  const acknowledged = scope.node.findAll().flatMap((construct) =>
-    construct.node.metadata
-      .filter(({ type }) => type === Validations.ACKNOWLEDGED_RULES_METADATA_KEY)
-      .flatMap(({ data }) => Object.entries(data as Record<string, string>))
-      .map(([id, reason]) => ({ id, reason, resources: construct.node.findAll().filter(CfnResource.isCfnResource) })),
-  );
-  const ours = acknowledged.filter(({ id }) => /AwsSolutions|HIPAA|NIST|Scanline/.test(id));
-  assert.ok(ours.length > 0);
-  for (const { id, reason, resources } of ours) {
-    assert.ok(reason.length > 20, `${id}: ${reason}`);
-    const types = resources.map(({ cfnResourceType }) => cfnResourceType.replace('BucketPolicy', 'Bucket'));
-    assert.equal(new Set(types).size, 1, `${id} covers ${types.join(', ')}`);
-  }
-});
+for (const scope of [stack(), tuningStack()]) {
+  test(`each acknowledgement in ${scope.node.findAll().length} constructs has a reason and stands on one resource`, () => {
+    const acknowledged = scope.node.findAll().flatMap((construct) =>
+      construct.node.metadata
+        .filter(({ type }) => type === Validations.ACKNOWLEDGED_RULES_METADATA_KEY)
+        .flatMap(({ data }) => Object.entries(data as Record<string, string>))
+        .map(([id, reason]) => ({ id, reason, resources: construct.node.findAll().filter(CfnResource.isCfnResource) })),
+    );
+    const ours = acknowledged.filter(({ id }) => /AwsSolutions|HIPAA|NIST|Scanline/.test(id));
+    assert.ok(ours.length > 0);
+    for (const { id, reason, resources } of ours) {
+      assert.ok(reason.length > 20, `${id}: ${reason}`);
+      const types = resources.map(({ cfnResourceType }) => cfnResourceType.replace('BucketPolicy', 'Bucket'));
+      assert.equal(new Set(types).size, 1, `${id} covers ${types.join(', ')}`);
+    }
+  });
+}
 
 test('who imports the constructs, and not the rules, needs no cdk-nag', () => {
   const program = `require('scanline-sagemaker'); console.log(Object.keys(require.cache).join('\\n'))`;

@@ -1,12 +1,10 @@
 // Every type of step: its JSON as AWS's SDK 2 writes it, and its arguments as AWS's own model of the API takes them.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { EmrStep, type Expression, Pipeline, type StepDefinition } from '../../../lib/pipeline';
 import { ENUMERATIONS, RANGES } from '../../../lib/pipeline/checks/members';
 import { sdkEnumeration } from '../../../lib/pipeline/steps/schema';
+import { botocore, skip } from './botocore';
 import { ALL, lambda, MODE, training, tuning } from './whole-steps';
 
 const written = (value: unknown) => JSON.parse(JSON.stringify(value));
@@ -95,20 +93,6 @@ test('the SDK has each enumeration that the checker looks for', () => {
   assert.deepEqual(missing, []);
 });
 
-const python = join(process.cwd(), '.oracle', 'bin', 'python');
-
-function oracle(task: object): string {
-  const { stdout, stderr, status } = spawnSync(python, [join('test', 'oracle', 'definitions.py')], {
-    input: JSON.stringify(task),
-    encoding: 'utf8',
-  });
-  assert.equal(status, 0, stderr);
-  return stdout;
-}
-
-const hasOracle = existsSync(python) && spawnSync(python, ['-c', 'import botocore']).status === 0;
-const skip = hasOracle ? false : 'botocore is not in .oracle: run `npm run oracle`';
-
 /** JSON has no infinity. */
 const ranges = Object.fromEntries(
   Object.entries(RANGES).map(([member, range]) => [member, range.map((end) => (Number.isFinite(end) ? end : null))]),
@@ -117,13 +101,13 @@ const ranges = Object.fromEntries(
 test('botocore takes the arguments of every step, and knows the enumerations and ranges of the checker', {
   skip,
 }, () => {
-  assert.equal(oracle({ steps, enumerations: ENUMERATIONS, ranges }), '');
+  assert.equal(botocore({ steps, enumerations: ENUMERATIONS, ranges }), '');
 });
 
 test('botocore tells what is wrong', { skip }, () => {
-  const [split] = steps;
-  const wrongStep = { ...split, Arguments: { ...split?.Arguments, RoleArn: undefined } };
-  const told = oracle({ steps: [wrongStep], enumerations: { 'ResourceConfig.InstanceType': 'Nothing' }, ranges: {} });
+  const [split] = steps as [StepDefinition];
+  const wrongStep = { ...split, Arguments: { ...split.Arguments, RoleArn: undefined } };
+  const told = botocore({ steps: [wrongStep], enumerations: { 'ResourceConfig.InstanceType': 'Nothing' }, ranges: {} });
   assert.match(told, /Split: Missing required parameter in input: "RoleArn"/);
   assert.match(told, /ResourceConfig\.InstanceType is a TrainingInstanceType, not a Nothing/);
 });
