@@ -21,6 +21,7 @@ export {
 export type { PackedFile } from './stages/training/source-package';
 export type { FileSystemChannel, InputMode, S3Channel, TrainingChannel } from './stages/training/training-channel';
 export { RETRY_ON_CAPACITY, type TrainingSettings } from './stages/training/training-settings';
+export type { TrainedModel } from './stages/training/training-stage';
 export * from './stages/transform';
 export {
   type CategoricalRange,
@@ -34,4 +35,4 @@ export {
   type ScalingOptions,
 } from './stages/tuning/hyperparameter-range';
 export { Tuning } from './stages/tuning/tuning';
-export type { TuningProps, TuningStrategy } from './stages/tuning/tuning-props';
+export type { TunedImage, TunedScript, TuningProps, TuningStrategy } from './stages/tuning/tuning-props';

@@ -25,11 +25,16 @@ export interface ByocTrainingProps extends TrainingSettings {
   readonly hyperparameters?: TrainingHyperparameters;
 }
 
+/** What is known of a hyperparameter at synth; of a parameter of the pipeline its default. */
+export function knownValue(value: unknown): unknown {
+  const given = value instanceof Parameter ? value.toDefinition().DefaultValue : value;
+  return given instanceof Expression ? undefined : given;
+}
+
 function resolve(hyperparameters: TrainingHyperparameters, from: string) {
-  const known = Object.entries(hyperparameters).filter(
-    ([, value]) => value !== undefined && !(value instanceof Expression),
-  );
-  return resolveHyperparameters(new Map(known.map(([name, value]) => [name, { value, from }])));
+  const known = Object.entries(hyperparameters).map(([name, value]) => [name, knownValue(value)] as const);
+  const given = known.filter(([, value]) => value !== undefined);
+  return resolveHyperparameters(new Map(given.map(([name, value]) => [name, { value, from }])));
 }
 
 /** What is wrong with the image and its hyperparameters, all at once. */
@@ -52,13 +57,8 @@ export function checkByoc(id: string, where: string, props: ByocTrainingProps): 
 
 /** The hyperparameters with the defaults of those that are parameters of the pipeline; undefined where one is not known at synth. */
 function knownHyperparameters(hyperparameters: TrainingHyperparameters, from: string): Hyperparameters | undefined {
-  const known = Object.entries(hyperparameters).map(([name, value]) => {
-    return [name, value instanceof Parameter ? value.toDefinition().DefaultValue : value] as const;
-  });
-  if (known.some(([, value]) => value instanceof Expression || value === undefined)) {
-    return undefined;
-  }
-  const { values, defects } = resolve(Object.fromEntries(known) as TrainingHyperparameters, from);
+  if (Object.values(hyperparameters).some((value) => knownValue(value) === undefined)) return undefined;
+  const { values, defects } = resolve(hyperparameters, from);
   return defects.length === 0 ? values : undefined;
 }
 

@@ -1,4 +1,5 @@
 // What a tuning may cost: the most that its instances can, beside what it was given.
+import { Parameter, type Text } from '../../pipeline';
 import { type Refuse, secondsOf } from '../checks';
 import { knownText } from '../known-text';
 import { DEFAULT_INSTANCE_TYPE, DEFAULT_MAX_RUNTIME } from '../training/training-settings';
@@ -11,11 +12,17 @@ export function jobsOf({ strategy, ranges, maxJobs }: TuningProps): number {
   return strategy === 'Grid' ? combinations(ranges) : (maxJobs ?? DEFAULT_MAX_JOBS);
 }
 
-/** The price of the dearest of the instance types; of a parameter of the pipeline that of its default. */
+/** The instance types that a text may be: of a parameter those that may be chosen, or its default. */
+function typesIn(type: Text): readonly (string | undefined)[] {
+  const choices = type instanceof Parameter ? (type.toDefinition().EnumValues as string[] | undefined) : undefined;
+  return choices ?? [knownText(type)];
+}
+
+/** The price of the dearest of the instance types. */
 function priceOf(props: TuningProps): { price: number } | { unknown: string } {
   if (props.pricePerHour !== undefined) return { price: props.pricePerHour };
   const { instanceType = DEFAULT_INSTANCE_TYPE } = props.training;
-  const types = [instanceType, ...(props.fallbackInstanceTypes ?? [])].map((type) => knownText(type));
+  const types = [instanceType, ...(props.fallbackInstanceTypes ?? [])].flatMap(typesIn);
   const prices = types.map((type) => (type === undefined ? undefined : listedPrice(type)));
   const unlisted = prices.indexOf(undefined);
   if (unlisted >= 0) return { unknown: types[unlisted] ?? 'an instance type that is chosen at the start' };

@@ -1,22 +1,16 @@
 // What of a tuning does not suit Scanline's own trainer: ranges beyond its hyperparameters' limits, epochs that are never reached.
 import { resolveHyperparameters, SPECS } from '../../../training/hyperparameters';
-import { Expression, type Finding, Parameter } from '../../pipeline';
+import type { Finding } from '../../pipeline';
 import { type Refuse, refusals } from '../checks';
-import type { TrainingHyperparameters } from '../training/byoc-training';
+import { knownValue, type TrainingHyperparameters } from '../training/byoc-training';
 import { boundsOf, type CategoricalValue, type HyperparameterRange } from './hyperparameter-range';
 import type { TuningProps } from './tuning-props';
-
-/** A hyperparameter as far as it is known at synth; of a parameter of the pipeline its default. */
-function known(value: unknown): unknown {
-  const given = value instanceof Parameter ? value.toDefinition().DefaultValue : value;
-  return given instanceof Expression ? undefined : given;
-}
 
 /** The networks that a tuning trains: those that it tries, or the one that is given. */
 function modelsOf(hyperparameters: TrainingHyperparameters | undefined, ranges: TuningProps['ranges']): unknown[] {
   const tried = ranges.model_name;
   if (tried?.type === 'categorical') return [...tried.values];
-  return [known(hyperparameters?.model_name) ?? SPECS.get('model_name')?.default];
+  return [knownValue(hyperparameters?.model_name) ?? SPECS.get('model_name')?.default];
 }
 
 /** What ranges of numbers are allowed of a hyperparameter, which has a type of its own. */
@@ -45,7 +39,7 @@ function checkBounds({ ranges }: TuningProps, hyperparameters: TrainingHyperpara
 function checkEpochs(props: TuningProps, hyperparameters: TrainingHyperparameters | undefined, refuse: Refuse): void {
   const { strategy, maxResource, ranges } = props;
   if (strategy !== 'Hyperband' || maxResource === undefined || 'num_epochs' in ranges) return;
-  const epochs = known(hyperparameters?.num_epochs) ?? SPECS.get('num_epochs')?.default;
+  const epochs = knownValue(hyperparameters?.num_epochs) ?? SPECS.get('num_epochs')?.default;
   if (typeof epochs !== 'number' || epochs >= maxResource) return;
   refuse(
     'maxResource',

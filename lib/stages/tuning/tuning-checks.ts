@@ -3,6 +3,7 @@ import type { Finding } from '../../pipeline';
 import { checkInstanceType, checkOneOf, checkSeconds, checkWhole, type Refuse, refusals } from '../checks';
 import { knownText } from '../known-text';
 import { hasLocalDisks } from '../local-disks';
+import { DEFAULT_INSTANCE_TYPE } from '../training/training-settings';
 import { checkBudget, jobsOf } from './budget';
 import { checkRanges, combinations } from './hyperparameter-range';
 import { checkObjective } from './objective';
@@ -122,15 +123,15 @@ function checkInstances({ training, fallbackInstanceTypes }: TuningProps, refuse
   if (length < 1 || length > MOST_FALLBACKS) {
     refuse('fallbackInstanceTypes', `${length} of them`, `1 to ${MOST_FALLBACKS}`, 'give that many, or leave it out');
   }
-  const types = [training.instanceType, ...fallbackInstanceTypes];
+  const types = [training.instanceType ?? DEFAULT_INSTANCE_TYPE, ...fallbackInstanceTypes].map(knownText);
   fallbackInstanceTypes.forEach((type, index) => {
-    checkInstanceType(`fallbackInstanceTypes[${index}]`, type, refuse);
-    const known = knownText(type);
-    if (known === undefined || types.slice(0, index + 1).every((other) => knownText(other ?? 'ml.g5.xlarge') !== known))
-      return;
-    refuse(`fallbackInstanceTypes[${index}]`, `'${known}' again`, 'each type once', 'leave it out');
+    const prop = `fallbackInstanceTypes[${index}]`;
+    checkInstanceType(prop, type, refuse);
+    const known = types[index + 1];
+    if (known === undefined || types.indexOf(known) > index) return;
+    refuse(prop, `'${known}' again`, 'each type once', 'leave it out');
   });
-  const disks = new Set(types.map(hasLocalDisks));
+  const disks = new Set(types.filter((type) => type !== undefined).map(hasLocalDisks));
   if (training.volumeKey && disks.size > 1) {
     const fix = 'choose types that all have local disks, as ml.g5 and ml.g6, or none';
     refuse(

@@ -3,7 +3,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { App, Duration, Stack } from 'aws-cdk-lib';
 import { Role } from 'aws-cdk-lib/aws-iam';
-import { ByocImage, ByocTraining, type ByocTrainingProps, ParameterInteger, PipelineError } from '../../../../lib';
+import {
+  ByocImage,
+  ByocTraining,
+  type ByocTrainingProps,
+  ParameterInteger,
+  ParameterString,
+  PipelineError,
+} from '../../../../lib';
 import { METRICS } from '../../../../training/hyperparameters';
 import { temporaryFolder } from '../../../training/temporary-folder';
 
@@ -58,6 +65,16 @@ test('a hyperparameter that is a number of the pipeline becomes a text too', () 
   assert.deepEqual(argumentsOf(train({ hyperparameters: { num_epochs: epochs } })).HyperParameters, {
     num_epochs: { 'Std:Join': { On: '', Values: [{ Get: 'Parameters.Epochs' }] } },
   });
+});
+
+test('the hyperparameters of a network are taken where the network is a parameter, by its default', () => {
+  const network = new ParameterString('Network', { defaultValue: 'vit' });
+  const { HyperParameters } = argumentsOf(train({ hyperparameters: { model_name: network, hidden_size: 192 } }));
+  assert.equal(HyperParameters.hidden_size, '192');
+  assert.throws(
+    () => train({ hyperparameters: { model_name: new ParameterString('Network', { defaultValue: 'vgg' }) } }),
+    /model_name is "vgg"/,
+  );
 });
 
 test('several instances of our image are refused', () => {

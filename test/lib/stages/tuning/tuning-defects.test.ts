@@ -275,6 +275,18 @@ for (const [what, given] of [
 
 for (const [what, given] of [
   ['the dearest of the instance types counts', { maxCost: 340, fallbackInstanceTypes: ['ml.g5.2xlarge'] }],
+  [
+    'the dearest type that may be chosen at the start counts',
+    {
+      maxCost: 340,
+      training: {
+        instanceType: new ParameterString('T', {
+          defaultValue: 'ml.g5.xlarge',
+          enumValues: ['ml.g5.xlarge', 'ml.g5.2xlarge'],
+        }),
+      },
+    },
+  ],
   ['several at a time count', { maxCost: 300, maxTotalRuntime: Duration.hours(200), maxParallelJobs: 2 }],
   ['all jobs of a grid count', { maxCost: 30, strategy: 'Grid', ranges: { dropout: categorical([0, 0.1, 0.2]) } }],
 ] as const) {
