@@ -10,7 +10,7 @@ export * from './stages/quality-gate';
 export * from './stages/registration';
 export * from './stages/sagemaker-pipeline';
 export * from './stages/split';
-export * from './stages/training/byoc-training';
+export { ByocTraining, type ByocTrainingProps, type TrainingHyperparameters } from './stages/training/byoc-training';
 export type { Framework } from './stages/training/framework-image';
 export type { Launcher, LauncherProps } from './stages/training/launcher';
 export {

@@ -40,16 +40,17 @@ export function checkWhole(
   refuse(prop, value, `a whole number ${allowed}`, 'give one in that range');
 }
 
-/** @param most [in seconds, as people say it] */
+/** @param range the least and the most seconds, and how people are told of them */
 export function checkSeconds(
   prop: string,
   value: Duration | undefined,
-  [least, most, range]: readonly [number, number, string],
+  range: readonly [least: number, most: number, inWords: string],
   refuse: Refuse,
 ): void {
+  const [least, most, inWords] = range;
   const seconds = value && secondsOf(value);
   if (seconds === undefined || (Number.isInteger(seconds) && seconds >= least && seconds <= most)) return;
-  refuse(prop, `${seconds} seconds`, `whole seconds, ${range}`, 'give a time in that range');
+  refuse(prop, `${seconds} seconds`, `whole seconds, ${inWords}`, 'give a time in that range');
 }
 
 export function checkOneOf(prop: string, value: string | undefined, allowed: readonly string[], refuse: Refuse): void {

@@ -8,7 +8,7 @@ import { Code, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambd
 import { type ILogGroup, LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { type IQueue, Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { allSteps, type Finding, type ParameterString, PipelineError, type StepDefinition } from '../../pipeline';
+import { allSteps, type ParameterString, PipelineError, type StepDefinition } from '../../pipeline';
 import { checkInstanceType, type Refuse, refusals } from '../checks';
 import { bothCases, SageMakerRole } from '../execution-role';
 import { knownText } from '../known-text';
@@ -26,11 +26,15 @@ export interface CapacityFallbackProps {
 /** Minutes that a step may wait for capacity, before it is worth telling that the fallback waits with it. */
 const LONG_WAIT = 60;
 
-function check(where: string, { pipeline, parameter, instanceTypes }: CapacityFallbackProps): Finding[] {
+/** Whether a step, or what else is part of a definition, refers to a parameter. */
+function uses(part: unknown, { name }: ParameterString): boolean {
+  return JSON.stringify(part).includes(`"Get":"Parameters.${name}"`);
+}
+
+function check(where: string, { parameter, instanceTypes }: CapacityFallbackProps, steps: readonly StepDefinition[]) {
   return refusals(where, (refuse) => {
     checkTypes(instanceTypes, parameter, refuse);
-    const definition = JSON.stringify(pipeline.pipeline.definition());
-    if (!definition.includes(`"Get":"Parameters.${parameter.name}"`)) {
+    if (!uses(steps, parameter)) {
       const fix = 'give it as instanceType to the stage that is short of capacity, and to the pipeline';
       refuse(
         'parameter',
@@ -103,7 +107,8 @@ export class CapacityFallback extends Construct {
   /** @throws PipelineError naming all that is wrong with the list and the parameter */
   constructor(scope: Construct, id: string, props: CapacityFallbackProps) {
     super(scope, id);
-    const findings = check(this.node.path, props);
+    const steps = props.pipeline.pipeline.definition().Steps as StepDefinition[];
+    const findings = check(this.node.path, props, steps);
     if (findings.length > 0) throw new PipelineError(this.node.path, findings);
     const { name } = props.pipeline.pipeline;
     this.deadLetterQueue = new Queue(this, 'NotStarted', {
@@ -124,7 +129,7 @@ export class CapacityFallback extends Construct {
       },
       targets: [new LambdaTarget(this.function, { retryAttempts: 2 })],
     });
-    this.warnOfLongWaits(props);
+    this.warnOfLongWaits(allSteps(steps).filter((step) => uses(step.Arguments, props.parameter)));
   }
 
   private makeFunction(pipelineName: string, { parameter, instanceTypes }: CapacityFallbackProps): LambdaFunction {
@@ -165,10 +170,9 @@ export class CapacityFallback extends Construct {
     return made;
   }
 
-  private warnOfLongWaits({ pipeline, parameter }: CapacityFallbackProps): void {
-    const reference = `"Get":"Parameters.${parameter.name}"`;
-    for (const step of allSteps(pipeline.pipeline.definition().Steps as StepDefinition[])) {
-      const minutes = JSON.stringify(step.Arguments).includes(reference) ? longestWait(step) : 0;
+  private warnOfLongWaits(steps: readonly StepDefinition[]): void {
+    for (const step of steps) {
+      const minutes = longestWait(step);
       if (minutes <= LONG_WAIT) continue;
       Annotations.of(this).addWarningV2(
         `scanline:longWaitForCapacity:${step.Name}`,

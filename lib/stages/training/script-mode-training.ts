@@ -81,8 +81,7 @@ function checkProps(scope: Construct, where: string, props: ScriptModeTrainingPr
   return findings;
 }
 
-/** As AWS's Python SDK does it. */
-export function encode(value: ScriptHyperparameter): Text {
+function encode(value: ScriptHyperparameter): Text {
   return value instanceof Expression ? toText(value) : JSON.stringify(value);
 }
 

@@ -1,9 +1,9 @@
 // What an hour of an instance costs, for budgets that are checked at synth, where no price can be asked for.
 
 /**
- * USD an hour, on demand, in us-east-1, as AWS's price list had them in August 2026
- * (https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonSageMaker/current/us-east-1/index.json, RunInstance of training).
- * Other regions have other prices.
+ * USD an hour of a training instance, on demand, in us-east-1: AWS's price list
+ * (https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonSageMaker/current/us-east-1/index.json), as public repositories had
+ * recorded it by August 2026. Other regions have other prices.
  */
 const PRICES: Readonly<Record<string, number>> = {
   'ml.m5.large': 0.115,

@@ -15,6 +15,9 @@ import { NOT_TUNED, type TuningProps } from './tuning-props';
  */
 const MOST_JOBS = { Bayesian: 750, Random: 10_000, Grid: 750, Hyperband: 750 } as const;
 const MOST_PARALLEL_JOBS = 100;
+/** What an account has at first: a warning. */
+const QUOTA_JOBS = 750;
+const QUOTA_PARALLEL_JOBS = 10;
 /** Seconds: 30 days. */
 const LONGEST_TUNING = 30 * 86_400;
 /** https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_HyperbandStrategyConfig.html */
@@ -163,6 +166,17 @@ function checkTrainingOfTuning({ training, ranges }: TuningProps, refuse: Refuse
       'leave out one of the two',
     );
   }
+}
+
+/** What is more than SageMaker takes of an account that has not asked for more. */
+export function beyondQuotas({ maxJobs = 0, maxParallelJobs = 1 }: TuningProps): string[] {
+  const ask = 'ask AWS for more (Service Quotas, Amazon SageMaker)';
+  return [
+    ...(maxJobs > QUOTA_JOBS ? [`maxJobs is ${maxJobs}, and by default SageMaker takes ${QUOTA_JOBS}: ${ask}`] : []),
+    ...(maxParallelJobs > QUOTA_PARALLEL_JOBS
+      ? [`maxParallelJobs is ${maxParallelJobs}, and by default SageMaker takes ${QUOTA_PARALLEL_JOBS}: ${ask}`]
+      : []),
+  ];
 }
 
 /**

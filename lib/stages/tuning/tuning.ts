@@ -7,7 +7,7 @@ import { type Expression, type Finding, type Text, type TuningArguments, TuningS
 import type { ByocImage } from '../byoc-image';
 import { hasLocalDisks } from '../local-disks';
 import { byocWork, checkByoc, warnOfMemory } from '../training/byoc-training';
-import { checkScript, encode, Script } from '../training/script-mode-training';
+import { checkScript, Script } from '../training/script-mode-training';
 import type { TrainingWork } from '../training/training-arguments';
 import {
   DEFAULT_INSTANCE_TYPE,
@@ -20,7 +20,7 @@ import { type CategoricalValue, rangeArguments } from './hyperparameter-range';
 import { PRICED_REGION } from './instance-prices';
 import { objectiveType } from './objective';
 import { checkForTrainer, greatest } from './trainer-checks';
-import { checkTuning } from './tuning-checks';
+import { beyondQuotas, checkTuning } from './tuning-checks';
 import { DEFAULT_MAX_JOBS, type TunedImage, type TunedScript, type TuningProps } from './tuning-props';
 
 type TuningConfig = NonNullable<TuningArguments['HyperParameterTuningJobConfig']>;
@@ -169,10 +169,12 @@ export class Tuning extends TrainingJobStage implements TrainedModel {
     const own: Finding[] = checkTuning(where, props, Object.keys(training.metricDefinitions ?? {}));
     this.refuse(training, [...findings, ...own]);
     const script = new Script(this, training, files);
-    return { image: script.image, settings: script.settings, work: script.work, encodeValue: encode as () => string };
+    // as AWS's Python SDK does it for its framework images
+    return { image: script.image, settings: script.settings, work: script.work, encodeValue: JSON.stringify };
   }
 
-  private warn({ objective, maxCost, pricePerHour }: TuningProps): void {
+  private warn(props: TuningProps): void {
+    const { objective, maxCost, pricePerHour } = props;
     if (METRICS.some(({ name }) => name === objective) && objective.startsWith('test_')) {
       Annotations.of(this).addWarningV2(
         'scanline:tuningOnTest',
@@ -180,6 +182,7 @@ export class Tuning extends TrainingJobStage implements TrainedModel {
           `Choose ${objective.replace('test_', 'valid_')}, and keep the test images for the evaluation.`,
       );
     }
+    for (const quota of beyondQuotas(props)) Annotations.of(this).addWarningV2('scanline:tuningQuota', quota);
     const { region } = Stack.of(this);
     if (
       maxCost !== undefined &&

@@ -88,6 +88,7 @@ async function startOn(type: string, event: ExecutionEvent, parameters: readonly
       ParallelismConfiguration: execution.ParallelismConfiguration,
       SelectiveExecutionConfig: execution.SelectiveExecutionConfig,
       PipelineVersionId: execution.PipelineVersionId,
+      MlflowExperimentName: execution.MLflowConfig?.MlflowExperimentName,
       ClientRequestToken: createHash('sha256').update(`${pipelineExecutionArn} ${type}`).digest('hex'),
     }),
   );

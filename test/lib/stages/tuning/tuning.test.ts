@@ -311,6 +311,18 @@ test('an objective on the test images is warned of', () => {
   Annotations.fromStack(stack).hasWarning('/Test/Tune', Match.stringLikeRegexp('Choose valid_accuracy'));
 });
 
+test('more jobs than an account may have at first are warned of', () => {
+  const { stack } = synth(() => ({ strategy: 'Random', maxJobs: 751, maxParallelJobs: 11 }));
+  const annotations = Annotations.fromStack(stack);
+  annotations.hasWarning('/Test/Tune', Match.stringLikeRegexp('maxJobs is 751, and by default SageMaker takes 750'));
+  annotations.hasWarning(
+    '/Test/Tune',
+    Match.stringLikeRegexp('maxParallelJobs is 11, and by default SageMaker takes 10'),
+  );
+  const few = Annotations.fromStack(synth(() => ({ maxJobs: 750, maxParallelJobs: 10 })).stack);
+  few.hasNoWarning('/Test/Tune', Match.stringLikeRegexp('by default'));
+});
+
 test('prices of another region are warned of, unless a price is given', () => {
   const warned = (given: Given, region: string) =>
     Annotations.fromStack(synth(() => ({ maxCost: 1e6, ...given }), region).stack).findWarning(
