@@ -79,7 +79,11 @@ export interface TransformProps {
   readonly instanceType?: Text;
   /** @default 1 */
   readonly instanceCount?: number;
-  /** Encrypts the volumes, where the instance type takes a key, and the answers. @default SageMaker's, and the bucket's */
+  /**
+   * Encrypts the volumes, where the instance type takes a key, and the answers; the model's role must be allowed to use it.
+   *
+   * @default SageMaker's, and the bucket's
+   */
   readonly key?: IKey;
   /** Environment variables of the container, up to 16. @default none */
   readonly environment?: Readonly<Record<string, Text>>;

@@ -35,7 +35,7 @@ function synth(given: (stack: Stack) => Given = () => ({}), region?: string) {
     objective: 'valid_loss',
     ...props,
     training: {
-      image: ByocImage.scanline(stack, 'Image'),
+      image: ByocImage.fromUri(stack, 'Image', 'registry.test/scanline:1'),
       channels: { train: 's3://b/train' },
       output: 's3://b/out',
       role,
@@ -296,9 +296,9 @@ test('a script is tuned as it is trained: packed, with what finds it, and its ch
 });
 
 test('a batch that will not fit the GPU is warned of, though only its range has it', () => {
-  const { stack } = synth(() => ({
+  const { stack } = synth((scope) => ({
     ranges: { batch_size: integer(8, 512) },
-    training: { hyperparameters: { img_size: [512] } },
+    training: { image: ByocImage.scanline(scope, 'Own'), hyperparameters: { img_size: [512] } },
   }));
   Annotations.fromStack(stack).hasWarning(
     '/Test/Tune',
