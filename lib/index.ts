@@ -5,6 +5,7 @@ export * from './stages/byoc-image';
 export * from './stages/dataset';
 export * from './stages/evaluation';
 export { JobRole, type JobRoleProps, PipelineRole, type PipelineRoleProps } from './stages/execution-role';
+export * from './stages/model-package-group';
 export * from './stages/quality-gate';
 export * from './stages/registration';
 export * from './stages/sagemaker-pipeline';
