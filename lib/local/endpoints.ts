@@ -130,6 +130,11 @@ export class Endpoints {
     await this.started;
   }
 
+  /** What an Endpoint step of a pipeline does: makes the endpoint, or moves the one of that name. */
+  deploy(request: CreateEndpointInput): string {
+    return this.endpoints.get(request.EndpointName ?? '') ? this.update(request) : this.create(request);
+  }
+
   /** Begins to start other servers beside the old ones, which answer until the others are healthy; where they never are, for good. */
   update({ EndpointName, EndpointConfigName, DeploymentConfig }: UpdateEndpointInput): string {
     const name = requireName('endpoint', EndpointName);
