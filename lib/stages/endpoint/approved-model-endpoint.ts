@@ -103,7 +103,7 @@ export class ApprovedModelEndpoint extends EndpointStage {
   }
 
   private wake(id: string, eventPattern: EventPattern): void {
-    new Rule(this, id, { eventPattern, targets: [new LambdaTarget(this.deployer, { retryAttempts: 2 })] });
+    new Rule(this, id, { eventPattern, targets: [new LambdaTarget(this.deployer)] });
   }
 
   private makeDeadLetterQueue(): Queue {
@@ -126,7 +126,7 @@ export class ApprovedModelEndpoint extends EndpointStage {
         'it says which version was deployed when, and nothing of what was asked; CloudWatch encrypts it with a key of its own';
       Validations.of(logGroup).acknowledge({ id: `${pack}-CloudWatchLogGroupEncrypted`, reason });
     }
-    const keyArn = volumeKeyArn(settings, variants);
+    const keyArn = volumeKeyArn(settings, settings.shadow ? [...variants, settings.shadow] : variants);
     const role = new DeployerRole(this, 'DeployerRole', {
       endpointName,
       versions: versionsOf(this, props.modelPackageGroup),
@@ -146,6 +146,7 @@ export class ApprovedModelEndpoint extends EndpointStage {
       timeout: Duration.minutes(5),
       // one after the other: two approvals must not move the endpoint at once
       reservedConcurrentExecutions: 1,
+      retryAttempts: 2,
       deadLetterQueue: this.deadLetterQueue,
       logGroup,
       role,

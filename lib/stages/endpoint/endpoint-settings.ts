@@ -178,7 +178,10 @@ export interface EndpointSettings extends NetworkSettings {
    * @default that of the bucket
    */
   readonly key?: IKey;
-  /** What the containers work as. @default one is made, that reads the bucket, writes what is captured, and pulls the images */
+  /**
+   * What the containers work as. @default one is made, that reads the models (those of the bucket where they are known only later), writes
+   * what is captured and answered, and pulls the images
+   */
   readonly role?: IRole;
   /** Images of model packages, which the role that is made may pull, beside those of the variants. @default none */
   readonly images?: readonly ByocImage[];

@@ -8,7 +8,6 @@ import { CfnModel, type CfnModelProps } from 'aws-cdk-lib/aws-sagemaker';
 import type { Construct } from 'constructs';
 import { type Finding, PipelineError, type Resolvable } from '../../pipeline';
 import { grantNetworkInterfaces, type Place, placeIn } from '../network';
-import { knownText } from '../training/training-settings';
 import { type CheckedVariant, checkEndpoint } from './check-endpoint';
 import { EndpointMetrics } from './endpoint-metrics';
 import {
@@ -141,12 +140,15 @@ export abstract class EndpointStage extends EndpointMetrics implements IConnecta
   }
 
   private makeRole(): EndpointRole {
-    const { bucket, key, images = [] } = this.settings;
+    const { bucket, key, images = [], async } = this.settings;
     const sources = this.all.flatMap(({ model }) => (model && isModelData(model) ? [model] : []));
+    const models = sources.flatMap(({ modelData }) => (typeof modelData === 'string' ? [modelData] : []));
+    // the bucket may hold more than models, so it is read only where they, or what is asked about them, are not known
+    const named = models.length === this.all.length && !async;
     return new EndpointRole(this, 'Role', {
-      ...(bucket && { bucket }),
+      ...(bucket && !named && { bucket }),
       ...(key && { key }),
-      models: sources.flatMap(({ modelData }) => knownText(modelData) ?? []),
+      models,
       destinations: Object.values(this.destinations),
       images: [...new Set([...images, ...sources.map(({ image }) => image)])],
     });

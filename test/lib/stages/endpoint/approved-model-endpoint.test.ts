@@ -70,7 +70,7 @@ test('one event is worked on at a time, and what fails three times is kept', () 
   const [deployer] = all('AWS::Lambda::Function');
   assert.equal(deployer.ReservedConcurrentExecutions, 1);
   assert.match(deployer.DeadLetterConfig.TargetArn, /notdeployed/);
-  for (const { Targets } of all('AWS::Events::Rule')) assert.equal(Targets[0].RetryPolicy.MaximumRetryAttempts, 2);
+  assert.equal(all('AWS::Lambda::EventInvokeConfig')[0].MaximumRetryAttempts, 2);
 });
 
 test('an alarm tells of a version that could not be deployed', () => {

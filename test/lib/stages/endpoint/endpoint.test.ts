@@ -235,6 +235,18 @@ test('the role that is made reads the one model, pulls the one image, and writes
   assert.equal(may('s3:PutObject').length, 0);
 });
 
+test('of a bucket that holds more than models, the role reads the one model where it is known, and all where it is not', () => {
+  const read = (props: (stack: Stack) => Made) => synth(props).may('s3:GetObject')[0]?.Resource;
+  assert.equal(
+    read((stack) => ({ bucket: bucket(stack) })),
+    'arn:aws:s3:::models/1/model.tar.gz',
+  );
+  assert.equal(
+    read((stack) => ({ bucket: bucket(stack), variants: [{ model: pkg() }] })),
+    'arn:aws:s3:::data/*',
+  );
+});
+
 test('a role that is given is used, and none is made', () => {
   const { template, one } = synth((stack) => ({ role: role(stack) }));
   template.resourceCountIs('AWS::IAM::Role', 0);
