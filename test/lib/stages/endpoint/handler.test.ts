@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { cpSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, type TestContext, test } from 'node:test';
+import { after, before, type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import {
   ApplicationAutoScalingClient,
@@ -84,16 +84,23 @@ const CHANGED: DeploymentEvent = {
 };
 const DEPLOYED: DeploymentEvent = { 'detail-type': 'CloudFormation Stack Status Change' };
 
-/** One for all tests, as it takes its time to start. */
-let moto: Promise<string> | undefined;
+/** The address of one for all tests, as it takes its time to start. */
+let moto = '';
+const ends: (() => unknown)[] = [];
+
+before(async () => {
+  if (!skipMoto) moto = await startMoto({ after: (end: () => unknown) => ends.push(end) } as unknown as TestContext);
+});
+after(async () => {
+  for (const end of ends) await end();
+});
 
 async function setup(t: TestContext): Promise<Setup> {
   const script = join(temporaryFolder(), 'server.js');
   writeFileSync(script, SERVER);
   const plane = await controlPlane(t, { serve: `exec node ${script}` });
   const { client } = plane;
-  moto ??= startMoto({ after } as TestContext);
-  const autoScaling = await moto;
+  const autoScaling = moto;
   await fetch(`${autoScaling}/moto-api/reset`, { method: 'POST' });
   const settings = {
     endpoint: autoScaling,
