@@ -4,8 +4,33 @@ export * from './stacks/training-stack';
 export * from './stages/byoc-image';
 export { CapacityFallback, type CapacityFallbackProps } from './stages/capacity-fallback/capacity-fallback';
 export * from './stages/dataset';
+export {
+  ApprovedModelEndpoint,
+  type ApprovedModelEndpointProps,
+  type ApprovedVariant,
+} from './stages/endpoint/approved-model-endpoint';
+export { Endpoint, type EndpointProps } from './stages/endpoint/endpoint';
+export { EndpointDeployment, type EndpointDeploymentProps } from './stages/endpoint/endpoint-deployment';
+export type { EndpointAlarmOptions, EndpointMetricOptions } from './stages/endpoint/endpoint-metrics';
+export type {
+  AsyncInference,
+  DataCapture,
+  EndpointAutoscaling,
+  EndpointModel,
+  EndpointSettings,
+  EndpointUpdate,
+  EndpointVariant,
+  ExistingModel,
+  ModelDataSource,
+  ModelPackageSource,
+  ScalingMetric,
+  ServerlessInference,
+  UpdateStrategy,
+  VariantSettings,
+} from './stages/endpoint/endpoint-settings';
 export * from './stages/evaluation';
 export { JobRole, type JobRoleProps, PipelineRole, type PipelineRoleProps } from './stages/execution-role';
+export * from './stages/model-package-group';
 export * from './stages/quality-gate';
 export * from './stages/registration';
 export * from './stages/sagemaker-pipeline';

@@ -7,6 +7,7 @@ import type {
   CreateEndpointInput,
   DescribeEndpointConfigOutput,
   DescribeEndpointOutput,
+  UpdateEndpointInput,
 } from '@aws-sdk/client-sagemaker';
 import { extract } from 'tar';
 import { invalid, ServiceError } from './errors';
@@ -28,6 +29,8 @@ const GRACE = 30;
 
 interface Server {
   readonly variant: string;
+  /** Of its endpoint's. */
+  readonly folder: string;
   readonly url: string;
   readonly container: RunningContainer;
 }
@@ -55,6 +58,8 @@ export class Endpoints {
   readonly configs: Collection<DescribeEndpointConfigOutput>;
   readonly endpoints: Collection<DescribeEndpointOutput>;
   private readonly servers = new Map<string, Server[]>();
+  /** Those that are to take over, while they start. */
+  private readonly next = new Map<string, Server[]>();
   private started: Promise<unknown> = Promise.resolve();
   private turn = 0;
 
@@ -101,7 +106,7 @@ export class Endpoints {
   }
 
   /** Begins to start the servers; the endpoint is InService, or Failed, later. */
-  create({ EndpointName, EndpointConfigName }: CreateEndpointInput): string {
+  create({ EndpointName, EndpointConfigName, DeploymentConfig }: CreateEndpointInput): string {
     const name = requireName('endpoint', EndpointName);
     if (this.endpoints.get(name)) throw invalid(`cannot create already existing endpoint ${name}`);
     const config = this.describeConfig(EndpointConfigName ?? '');
@@ -111,6 +116,7 @@ export class Endpoints {
       EndpointName: name,
       EndpointArn: endpointArn,
       EndpointConfigName,
+      ...(DeploymentConfig && { LastDeploymentConfig: DeploymentConfig }),
       EndpointStatus: 'Creating',
       CreationTime: now,
       LastModifiedTime: now,
@@ -124,6 +130,31 @@ export class Endpoints {
     await this.started;
   }
 
+  /** What an Endpoint step of a pipeline does: makes the endpoint, or moves the one of that name. */
+  deploy(request: CreateEndpointInput): string {
+    return this.endpoints.get(request.EndpointName ?? '') ? this.update(request) : this.create(request);
+  }
+
+  /** Begins to start other servers beside the old ones, which answer until the others are healthy; where they never are, for good. */
+  update({ EndpointName, EndpointConfigName, DeploymentConfig }: UpdateEndpointInput): string {
+    const name = requireName('endpoint', EndpointName);
+    const endpoint = this.describe(name);
+    const config = this.describeConfig(EndpointConfigName ?? '');
+    const { EndpointStatus } = endpoint;
+    if (EndpointStatus !== 'InService')
+      throw invalid(`cannot update the endpoint ${name}, which is ${EndpointStatus}, not InService`);
+    const { FailureReason: _, LastDeploymentConfig: __, ...rest } = endpoint;
+    this.endpoints.put(name, {
+      ...rest,
+      ...(DeploymentConfig && { LastDeploymentConfig: DeploymentConfig }),
+      EndpointStatus: 'Updating',
+      PendingDeploymentSummary: { EndpointConfigName },
+      LastModifiedTime: new Date(),
+    });
+    this.started = Promise.allSettled([this.started, this.replace(name, config)]);
+    return endpoint.EndpointArn as string;
+  }
+
   private async start(name: string, config: DescribeEndpointConfigOutput): Promise<void> {
     const servers: Server[] = [];
     this.servers.set(name, servers);
@@ -133,12 +164,7 @@ export class Endpoints {
       if (isWanted()) this.endpoints.put(name, { ...this.describe(name), ...result, LastModifiedTime: new Date() });
     };
     try {
-      for (const { VariantName, ModelName, InitialInstanceCount = 1 } of config.ProductionVariants ?? []) {
-        for (let instance = 0; instance < InitialInstanceCount && isWanted(); instance++) {
-          servers.push(await this.startServer(name, VariantName as string, ModelName as string, instance));
-        }
-      }
-      await Promise.all(servers.map((server) => this.untilHealthy(server)));
+      await this.startServers(name, config, servers, isWanted);
       change({ EndpointStatus: 'InService' });
     } catch (error) {
       change({ EndpointStatus: 'Failed', FailureReason: (error as Error).message });
@@ -147,13 +173,56 @@ export class Endpoints {
     if (!isWanted()) await stopAll(servers);
   }
 
+  private async replace(name: string, config: DescribeEndpointConfigOutput): Promise<void> {
+    const old = this.servers.get(name) ?? [];
+    const servers: Server[] = [];
+    this.next.set(name, servers);
+    // it may be deleted meanwhile
+    const isWanted = () => this.next.get(name) === servers;
+    const settle = (result: Partial<DescribeEndpointOutput>) => {
+      const { PendingDeploymentSummary: _, ...rest } = this.describe(name);
+      this.endpoints.put(name, { ...rest, ...result, EndpointStatus: 'InService', LastModifiedTime: new Date() });
+    };
+    try {
+      await this.startServers(name, config, servers, isWanted);
+      if (!isWanted()) return await stopAll(servers);
+      this.servers.set(name, servers);
+      settle({ EndpointConfigName: config.EndpointConfigName });
+      await stopAll(old);
+    } catch (error) {
+      if (isWanted()) settle({ FailureReason: (error as Error).message });
+      await stopAll(servers);
+    } finally {
+      if (isWanted()) this.next.delete(name);
+    }
+  }
+
+  /** Starts the servers of a configuration and waits until all are healthy. @param into gets them as they are started */
+  private async startServers(
+    name: string,
+    config: DescribeEndpointConfigOutput,
+    into: Server[],
+    isWanted: () => boolean,
+  ): Promise<void> {
+    for (const { VariantName, ModelName, InitialInstanceCount = 1 } of config.ProductionVariants ?? []) {
+      for (let instance = 0; instance < InitialInstanceCount && isWanted(); instance++) {
+        into.push(await this.startServer(name, VariantName as string, ModelName as string, instance));
+      }
+    }
+    await Promise.all(into.map((server) => this.untilHealthy(server)));
+  }
+
   private log(name: string, variant: string, instance: number): string {
     return join(this.root, 'servers', name, `${variant}-${instance}.log`);
   }
 
   private async startServer(endpoint: string, variant: string, modelName: string, instance: number): Promise<Server> {
     const { image, modelData, environment } = this.registry.containerOf(modelName);
-    const base = join(this.root, 'servers', endpoint, `${variant}-${instance}`, 'opt', 'ml');
+    // the folder of a server that still answers stays as it is
+    const taken = new Set(this.servers.get(endpoint)?.map(({ folder }) => folder));
+    const first = `${variant}-${instance}`;
+    const folder = taken.has(first) ? `${first}-next` : first;
+    const base = join(this.root, 'servers', endpoint, folder, 'opt', 'ml');
     rmSync(base, { recursive: true, force: true });
     mkdirSync(join(base, 'model'), { recursive: true });
     await extract({ file: this.s3.path(modelData), cwd: join(base, 'model') });
@@ -167,7 +236,7 @@ export class Endpoints {
       base,
       log,
     });
-    return { variant, url: `http://127.0.0.1:${port}`, container };
+    return { variant, folder, url: `http://127.0.0.1:${port}`, container };
   }
 
   private async untilHealthy({ url, container }: Server): Promise<void> {
@@ -195,7 +264,7 @@ export class Endpoints {
     const status = this.endpoints.get(name)?.EndpointStatus ?? 'not there';
     const servers = this.servers.get(name) ?? [];
     // the runtime's API has another name for it than the control plane's
-    if (status !== 'InService')
+    if (status !== 'InService' && status !== 'Updating')
       throw new ServiceError('ValidationError', `the endpoint ${name} is ${status}, not InService`);
     const { url, variant } = servers[this.turn++ % servers.length] as Server;
     const response = await fetch(`${url}/invocations`, {
@@ -217,8 +286,9 @@ export class Endpoints {
   async delete(name: string): Promise<void> {
     this.describe(name);
     this.endpoints.delete(name);
-    const servers = this.servers.get(name) ?? [];
+    const servers = [...(this.servers.get(name) ?? []), ...(this.next.get(name) ?? [])];
     this.servers.delete(name);
+    this.next.delete(name);
     await stopAll(servers);
   }
 }

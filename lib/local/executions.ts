@@ -8,6 +8,7 @@ import type {
   StartPipelineExecutionRequest,
 } from '@aws-sdk/client-sagemaker';
 import { allSteps, dependenciesOf, type StepDefinition } from '../pipeline';
+import type { Endpoints } from './endpoints';
 import { notFound, ServiceError } from './errors';
 import type { ProcessingJobs } from './jobs/processing-jobs';
 import type { TrainingJobs } from './jobs/training-jobs';
@@ -52,6 +53,7 @@ export class Executions {
     private readonly processing: ProcessingJobs,
     private readonly training: TrainingJobs,
     private readonly registry: Registry,
+    private readonly endpoints: Endpoints,
   ) {
     this.executions = new Collection(join(root, 'pipeline-executions'));
   }
@@ -367,6 +369,20 @@ export class Executions {
       case 'Model': {
         const modelArn = this.registry.createModel({ ...request, ModelName: name } as never);
         return { metadata: { Model: { Arn: modelArn } }, properties: this.registry.describeModel(name) };
+      }
+      case 'EndpointConfig': {
+        const configArn = this.endpoints.createConfig(request as never);
+        const properties = this.endpoints.describeConfig(String(request.EndpointConfigName));
+        return { metadata: { EndpointConfig: { Arn: configArn } }, properties };
+      }
+      case 'Endpoint': {
+        const metadata = { Endpoint: { Arn: this.endpoints.deploy(request as never) } };
+        begun(metadata);
+        await this.endpoints.settled();
+        const properties = this.endpoints.describe(String(request.EndpointName));
+        const { EndpointConfigName, FailureReason } = properties;
+        const moved = properties.EndpointStatus === 'InService' && EndpointConfigName === request.EndpointConfigName;
+        return { metadata, properties, ...(!moved && { failure: FailureReason ?? 'no reason' }) };
       }
       case 'Fail': {
         const message = String(request.ErrorMessage);

@@ -61,7 +61,7 @@ async function start({ folder, images, port = 0 }: LocalSageMakerOptions, unlock
   const registry = new Registry(folder);
   const endpoints = new Endpoints(folder, s3, executor, registry);
   const pipelines = new Pipelines(folder);
-  const executions = new Executions(folder, s3, pipelines, processing, training, registry);
+  const executions = new Executions(folder, s3, pipelines, processing, training, registry, endpoints);
   const server = makeServer(
     makeOperations({ processing, training, registry, endpoints, pipelines, executions }),
     endpoints,

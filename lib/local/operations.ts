@@ -9,7 +9,9 @@ import type {
   CreateProcessingJobRequest,
   CreateTrainingJobRequest,
   DescribeModelPackageOutput,
+  ListModelPackagesInput,
   StartPipelineExecutionRequest,
+  UpdateEndpointInput,
   UpdatePipelineRequest,
 } from '@aws-sdk/client-sagemaker';
 import type { Endpoints } from './endpoints';
@@ -78,6 +80,11 @@ export function makeOperations({
     },
 
     CreateModel: (request: CreateModelInput) => ({ ModelArn: registry.createModel(request) }),
+    DeleteModel: ({ ModelName }: { ModelName: string }) => {
+      registry.describeModel(ModelName);
+      registry.models.delete(ModelName);
+      return {};
+    },
     DescribeModel: ({ ModelName }: { ModelName: string }) => registry.describeModel(ModelName),
     CreateModelPackageGroup: (request: CreateModelPackageGroupInput) => ({
       ModelPackageGroupArn: registry.createGroup(request),
@@ -92,8 +99,10 @@ export function makeOperations({
     }: Partial<DescribeModelPackageOutput> & { ModelPackageArn: string }) => ({
       ModelPackageArn: registry.updatePackage(ModelPackageArn, change),
     }),
-    ListModelPackages: (request: GroupRequest) => ({
-      ModelPackageSummaryList: registry.versions(nameOf(request.ModelPackageGroupName)),
+    ListModelPackages: ({ ModelPackageGroupName, ModelApprovalStatus }: ListModelPackagesInput) => ({
+      ModelPackageSummaryList: registry
+        .versions(nameOf(ModelPackageGroupName))
+        .filter((version) => !ModelApprovalStatus || version.ModelApprovalStatus === ModelApprovalStatus),
     }),
 
     CreateEndpointConfig: (request: CreateEndpointConfigInput) => ({
@@ -106,7 +115,14 @@ export function makeOperations({
       endpoints.configs.delete(request.EndpointConfigName);
       return {};
     },
+    ListEndpointConfigs: ({ NameContains = '' }: { NameContains?: string }) => ({
+      EndpointConfigs: endpoints.configs
+        .list()
+        .reverse()
+        .filter(({ EndpointConfigName }) => EndpointConfigName?.includes(NameContains)),
+    }),
     CreateEndpoint: (request: CreateEndpointInput) => ({ EndpointArn: endpoints.create(request) }),
+    UpdateEndpoint: (request: UpdateEndpointInput) => ({ EndpointArn: endpoints.update(request) }),
     DescribeEndpoint: ({ EndpointName }: { EndpointName: string }) => endpoints.describe(EndpointName),
     DeleteEndpoint: async ({ EndpointName }: { EndpointName: string }) => {
       await endpoints.delete(EndpointName);

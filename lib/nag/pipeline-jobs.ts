@@ -1,6 +1,6 @@
 // What a pipeline resource starts: its definition read back from the template, and the jobs of its steps, by what protects them.
 import { Stack } from 'aws-cdk-lib';
-import type { CfnPipeline } from 'aws-cdk-lib/aws-sagemaker';
+import type { CfnEndpointConfig, CfnPipeline } from 'aws-cdk-lib/aws-sagemaker';
 import { allSteps, type StepDefinition } from '../pipeline';
 import { hasLocalDisks } from '../stages/local-disks';
 
@@ -141,12 +141,32 @@ export function modelPackagesOf(definition: Definition): Protection[] {
   }));
 }
 
-/** The endpoint configurations that a pipeline makes, and whether each has a key. */
-export function endpointConfigsOf(definition: Definition): Protection[] {
-  return stepsOf(definition, 'EndpointConfig').map(({ Name: name, Arguments }) => ({
+/** An endpoint configuration as the API writes it: its volumes, and what it writes of requests and answers. */
+function endpointProtection(name: string, config: Fields, given: (value: unknown) => boolean): Protection {
+  const variants = (config.ProductionVariants ?? []) as Fields[];
+  const hardware = variants.every((variant) => variant.ServerlessConfig || hasLocalDisks(String(variant.InstanceType)));
+  const capture = config.DataCaptureConfig as Fields | undefined;
+  const answers = (config.AsyncInferenceConfig as Fields | undefined)?.OutputConfig as Fields | undefined;
+  const written = [capture?.EnableCapture === false ? undefined : capture, answers].filter((one) => one !== undefined);
+  return {
     name,
-    volumeEncrypted: isGiven(Arguments?.KmsKeyId, definition),
-  }));
+    volumeEncrypted: (variants.length > 0 && hardware) || given(config.KmsKeyId),
+    ...(written.length > 0 && { outputEncrypted: written.every(({ KmsKeyId }) => given(KmsKeyId)) }),
+  };
+}
+
+/** The endpoint configurations that a pipeline makes, and whether their volumes, and what they write, have a key. */
+export function endpointConfigsOf(definition: Definition): Protection[] {
+  return stepsOf(definition, 'EndpointConfig').map(({ Name: name, Arguments = {} }) =>
+    endpointProtection(name, Arguments, (value) => isGiven(value, definition)),
+  );
+}
+
+/** The same of a configuration in a template. */
+export function endpointConfigOf(config: CfnEndpointConfig): Protection {
+  const fields = Stack.of(config).resolve(config._toCloudFormation()) as { Resources: Record<string, Fields> };
+  const [{ Properties = {} } = {}] = Object.values(fields.Resources);
+  return endpointProtection('', Properties as Fields, Boolean);
 }
 
 /** What the jobs and models of a pipeline work as: texts as they stand in the definition, references in angle brackets. */

@@ -1,10 +1,11 @@
 // A rule pack for cdk-nag of what its own packs do not look into: pipelines, the jobs inside their definitions, models, versions.
 import { type CfnResource, Stack } from 'aws-cdk-lib';
-import { CfnModel, CfnModelPackage, CfnPipeline } from 'aws-cdk-lib/aws-sagemaker';
+import { CfnEndpointConfig, CfnModel, CfnModelPackage, CfnPipeline } from 'aws-cdk-lib/aws-sagemaker';
 import { NagMessageLevel, NagPack, type NagPackProps, NagRuleCompliance, type NagRuleResult } from 'cdk-nag';
 import type { IConstruct } from 'constructs';
 import {
   definitionOf,
+  endpointConfigOf,
   endpointConfigsOf,
   jobsOf,
   modelPackagesOf,
@@ -44,6 +45,14 @@ function modelPackageEncrypted(node: CfnResource): NagRuleResult {
   if (!(node instanceof CfnModelPackage)) return eachOf(modelPackagesOf, 'outputEncrypted')(node);
   const security = Stack.of(node).resolve(node.securityConfig) as { kmsKeyId?: unknown } | undefined;
   return security?.kmsKeyId ? NagRuleCompliance.COMPLIANT : NagRuleCompliance.NON_COMPLIANT;
+}
+
+/** A configuration of the stack itself, else those that a pipeline makes. */
+function endpointDataEncrypted(node: CfnResource): NagRuleResult {
+  if (!(node instanceof CfnEndpointConfig)) return eachOf(endpointConfigsOf, 'outputEncrypted')(node);
+  const { outputEncrypted } = endpointConfigOf(node);
+  if (outputEncrypted === undefined) return NagRuleCompliance.NOT_APPLICABLE;
+  return outputEncrypted ? NagRuleCompliance.COMPLIANT : NagRuleCompliance.NON_COMPLIANT;
 }
 
 /** What is broad about the roles, by their policies. */
@@ -110,8 +119,15 @@ const RULES: readonly Rule[] = [
     id: 'EndpointConfigEncrypted',
     info: 'An endpoint configuration that the pipeline makes has no KMS key.',
     explanation:
-      'Requests and captured data lie on the volume. Set KmsKeyId. Of those in templates cdk-nag looks after itself.',
+      'Requests and captured data lie on the volume. Set KmsKeyId; instance types with local disks, which their hardware encrypts, take none. Of those in templates cdk-nag looks after itself.',
     check: eachOf(endpointConfigsOf, 'volumeEncrypted'),
+  },
+  {
+    id: 'EndpointDataEncrypted',
+    info: 'What an endpoint captures of requests, or answers asynchronously, has no KMS key.',
+    explanation:
+      'It is patient data, and has the default encryption of whichever bucket it goes to. Set KmsKeyId of DataCaptureConfig, and of OutputConfig in AsyncInferenceConfig.',
+    check: endpointDataEncrypted,
   },
   {
     id: 'PipelineRoleNarrow',

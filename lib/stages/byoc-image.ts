@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { IgnoreMode } from 'aws-cdk-lib';
 import type { IRepository } from 'aws-cdk-lib/aws-ecr';
 import { DockerImageAsset, Platform } from 'aws-cdk-lib/aws-ecr-assets';
-import type { IGrantable } from 'aws-cdk-lib/aws-iam';
+import { AccountPrincipal, type IGrantable, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 
 /** The folder of this package, in a checkout as under node_modules. */
@@ -61,6 +61,19 @@ export class ByocImage extends Construct {
   /** Whether it is Scanline's own. */
   get isScanline(): boolean {
     return this.localCommands === OWN_COMMANDS;
+  }
+
+  /**
+   * Lets other accounts pull it, by the policy of its repository.
+   *
+   * @returns false where that policy is not this app's: the repository is imported, CDK's own, or not known
+   */
+  allowPullFrom(accounts: readonly string[]): boolean {
+    const statement = new PolicyStatement({
+      principals: accounts.map((account) => new AccountPrincipal(account)),
+      actions: ['ecr:BatchCheckLayerAvailability', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer'],
+    });
+    return this.repository?.addToResourcePolicy(statement).statementAdded ?? false;
   }
 
   /** Allows pulling it, where its repository is known. */

@@ -15,6 +15,7 @@ import type { Bucket, IBucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import { allSteps, PipelineError, type Step, type StepDefinition } from '../pipeline';
 import type { ByocImage } from './byoc-image';
+import { bothCases, endpointPermissions } from './endpoint-permissions';
 import { modelPackages } from './model-package-permissions';
 
 const SAGEMAKER = 'sagemaker.amazonaws.com';
@@ -25,11 +26,12 @@ const OBJECT_ACTIONS = ['s3:GetObject', 's3:PutObject', 's3:AbortMultipartUpload
 const KEY_ACTIONS = ['kms:Decrypt', 'kms:Encrypt', 'kms:GenerateDataKey', 'kms:DescribeKey'];
 
 /** Volumes are encrypted by a grant that SageMaker passes on to EC2, and to nobody else. */
-const GRANT_FOR_AWS = { Bool: { 'kms:GrantIsForAWSResource': 'true' } };
+export const GRANT_FOR_AWS = { Bool: { 'kms:GrantIsForAWSResource': 'true' } };
 
 /** A role of one policy, each of whose statements says why it is as wide as it is. */
 export abstract class SageMakerRole extends Role {
-  protected readonly policy: ManagedPolicy;
+  /** All that it may do. */
+  readonly policy: ManagedPolicy;
 
   /** @param assumedBy @default SageMaker */
   constructor(scope: Construct, id: string, description: string, assumedBy?: IPrincipal) {
@@ -55,6 +57,12 @@ export abstract class SageMakerRole extends Role {
         reason: 'the variants of one call, with one key: as CDK grants it',
       });
     }
+    for (const resource of statement.resources.filter((arn) => arn.endsWith(':network-interface/*'))) {
+      this.acknowledgeWildcard(
+        resource,
+        'EC2 numbers the network interfaces that SageMaker makes; subnets and groups are named',
+      );
+    }
     return { statementAdded: true, policyDependable: this.policy };
   }
 
@@ -74,6 +82,36 @@ export abstract class SageMakerRole extends Role {
   protected acknowledgeWildcard(resource: string, reason: string): void {
     const id = `AwsSolutions-IAM5[Resource::${flatten(Stack.of(this).resolve(resource))}]`;
     Validations.of(this.policy).acknowledge({ id, reason });
+  }
+
+  /** What every container needs: its image, its logs and its metrics. */
+  protected allowContainers(images: readonly ByocImage[]): void {
+    const logs = Stack.of(this).formatArn({ service: 'logs', resource: 'log-group:/aws/sagemaker/*' });
+    this.allow(
+      ['logs:CreateLogGroup', 'logs:CreateLogStream', 'logs:PutLogEvents', 'logs:DescribeLogStreams'],
+      [logs],
+      {
+        reason: 'SageMaker names the log groups and the streams of its jobs itself, all below /aws/sagemaker/',
+      },
+    );
+    this.allow(['cloudwatch:PutMetricData'], ['*'], {
+      reason:
+        'cloudwatch:PutMetricData, restricted to the namespace /aws/sagemaker/ instead, and ecr:GetAuthorizationToken take no resource',
+      conditions: { StringLike: { 'cloudwatch:namespace': '/aws/sagemaker/*' } },
+    });
+    for (const image of images) {
+      image.grantPull(this.policy);
+      this.allowPullByUri(image.uri);
+    }
+  }
+
+  /** An image that is known by its URI alone, as AWS's own are: from ECR, of any account. */
+  private allowPullByUri(uri: string): void {
+    const [, account, region, repository] = ECR_URI.exec(Token.isUnresolved(uri) ? '' : uri) ?? [];
+    if (!account || !region || !repository) return;
+    const arn = Stack.of(this).formatArn({ service: 'ecr', account, region, resource: `repository/${repository}` });
+    this.allow(['ecr:BatchCheckLayerAvailability', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer'], [arn]);
+    this.allow(['ecr:GetAuthorizationToken'], ['*']);
   }
 
   protected arn(resource: string): string {
@@ -115,32 +153,7 @@ export class JobRole extends SageMakerRole {
     });
     this.allow(KEY_ACTIONS, [key.keyArn]);
     this.allow(['kms:CreateGrant'], [key.keyArn], { conditions: GRANT_FOR_AWS });
-    const logs = Stack.of(this).formatArn({ service: 'logs', resource: 'log-group:/aws/sagemaker/*' });
-    this.allow(
-      ['logs:CreateLogGroup', 'logs:CreateLogStream', 'logs:PutLogEvents', 'logs:DescribeLogStreams'],
-      [logs],
-      {
-        reason: 'SageMaker names the log groups and the streams of its jobs itself, all below /aws/sagemaker/',
-      },
-    );
-    this.allow(['cloudwatch:PutMetricData'], ['*'], {
-      reason:
-        'cloudwatch:PutMetricData, restricted to the namespace /aws/sagemaker/ instead, and ecr:GetAuthorizationToken take no resource',
-      conditions: { StringLike: { 'cloudwatch:namespace': '/aws/sagemaker/*' } },
-    });
-    for (const image of images) {
-      image.grantPull(this.policy);
-      this.allowPullByUri(image.uri);
-    }
-  }
-
-  /** An image that is known by its URI alone, as AWS's own are: from ECR, of any account. */
-  private allowPullByUri(uri: string): void {
-    const [, account, region, repository] = ECR_URI.exec(Token.isUnresolved(uri) ? '' : uri) ?? [];
-    if (!account || !region || !repository) return;
-    const arn = Stack.of(this).formatArn({ service: 'ecr', account, region, resource: `repository/${repository}` });
-    this.allow(['ecr:BatchCheckLayerAvailability', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer'], [arn]);
-    this.allow(['ecr:GetAuthorizationToken'], ['*']);
+    this.allowContainers(images);
   }
 }
 
@@ -178,22 +191,19 @@ const MADE_BY: Readonly<Record<string, StepPermissions>> = {
   },
   Transform: { resource: 'transform-job', noun: 'TransformJob', runs: true },
   Model: { resource: 'model', noun: 'Model', runs: false },
-  EndpointConfig: { resource: 'endpoint-config', noun: 'EndpointConfig', runs: false },
 };
 
 /** Steps that need nothing, or for which something else than a job is allowed below. */
-const OTHER_TYPES = new Set(['Condition', 'Fail', 'RegisterModel', 'Lambda']);
+const OTHER_TYPES = new Set([
+  ...['Condition', 'Fail', 'RegisterModel', 'Lambda'],
+  ...['EndpointConfig', 'Endpoint', 'InferenceComponent'],
+]);
 
 /** Above this many steps of one type the policy, which IAM limits to 6,144 characters, names them all at once. */
 const MOST_NAMED_STEPS = 10;
 
 /** Letters of a step's name that surely are in the name of its job, which SageMaker cuts to 63. */
 const SURE_LETTERS = 20;
-
-/** A name as it is given and as SageMaker writes it in ARNs, in lower case; IAM tells them apart. */
-export function bothCases(name: string): string[] {
-  return [...new Set([name, name.toLowerCase()])];
-}
 
 export interface PipelineRoleProps {
   readonly pipelineName: string;
@@ -227,6 +237,7 @@ export class PipelineRole extends SageMakerRole {
     this.allowRegistration(steps);
     this.allowPackages(steps);
     this.allowFunctions(steps);
+    this.allowEndpoints(steps);
     this.allowPassing(steps);
     this.allowExperiment(props.pipelineName);
     const { bucket, prefix = 'pipelines', key, images = [], statements = [] } = props;
@@ -292,6 +303,14 @@ export class PipelineRole extends SageMakerRole {
     const functions = steps.map((step) => (step as { FunctionArn?: unknown }).FunctionArn);
     const arns = [...new Set(functions.filter((arn) => typeof arn === 'string'))];
     if (arns.length > 0) this.allow(['lambda:InvokeFunction'], arns);
+  }
+
+  private allowEndpoints(steps: readonly StepDefinition[]): void {
+    for (const { actions, resources } of endpointPermissions(steps)) {
+      const arns = resources.map(({ service, resource }) => Stack.of(this).formatArn({ service, resource }));
+      const wild = arns.some((arn) => arn.includes('*'));
+      this.allow(actions, arns, wild ? { reason: 'a part of the name is known only when the pipeline runs' } : {});
+    }
   }
 
   private allowPassing(steps: readonly StepDefinition[]): void {

@@ -1,11 +1,21 @@
 // The registry stage: the trained model, with its evaluation, as a version in a model package group, and as a model to deploy.
-import type { TransformInstanceType } from '@aws-sdk/client-sagemaker';
+import type { DriftCheckBaselines, ModelMetrics, TransformInstanceType } from '@aws-sdk/client-sagemaker';
 import type { IRole } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
-import { CfnModelPackageGroup } from 'aws-cdk-lib/aws-sagemaker';
 import { Construct } from 'constructs';
-import { ModelStep, RegisterModelStep, type Text } from '../pipeline';
+import {
+  type Finding,
+  ModelStep,
+  PipelineError,
+  type RegisterModelArguments,
+  RegisterModelStep,
+  type Resolvable,
+  type Text,
+} from '../pipeline';
+import { refusal } from './checks';
 import type { Evaluation } from './evaluation';
+import { knownText } from './known-text';
+import { ModelPackageGroup } from './model-package-group';
 import type { TrainedModel } from './training/training-stage';
 
 export interface RegistrationProps {
@@ -13,17 +23,30 @@ export interface RegistrationProps {
   readonly training: TrainedModel;
   readonly evaluation: Evaluation;
   readonly role: IRole;
-  /** Name of the model package group, made here. */
-  readonly groupName: string;
+  /** A group that is there already; else `groupName`. @default one is made */
+  readonly group?: ModelPackageGroup;
+  /** Name of the model package group that is made here. @default that of `group` */
+  readonly groupName?: string;
+  /** Of the group that is made here. @default none */
   readonly description?: string;
+  /** Of each version. @default none */
+  readonly versionDescription?: Text;
   /** Approved, PendingManualApproval or Rejected. @default PendingManualApproval */
   readonly approvalStatus?: Text;
   /** Instance types that the model may be deployed on. @default ml.g5.xlarge, ml.m5.xlarge */
   readonly instanceTypes?: readonly string[];
+  /** What else is to be known of a version: up to 50 texts of up to 256 characters by their names. @default nothing */
+  readonly metadata?: Readonly<Record<string, Text>>;
+  /** Reports beside the evaluation's, e.g. of bias or explainability. @default none */
+  readonly modelMetrics?: Resolvable<ModelMetrics>;
+  /** What later versions, and a monitor of the endpoint, are compared with. @default none */
+  readonly driftBaselines?: Resolvable<DriftCheckBaselines>;
   /** Encrypts what the registry keeps of a version. @default SageMaker's own key */
   readonly key?: IKey;
   /** The model is served without network: all that it needs is in its archive and its image. @default true */
   readonly networkIsolation?: boolean;
+  /** Name of the step that makes the model which an endpoint serves. @default CreateModel */
+  readonly modelStepName?: string;
 }
 
 const IMAGE_TYPES = ['image/png', 'image/jpeg', 'application/json'];
@@ -32,32 +55,20 @@ export class Registration extends Construct {
   readonly step: RegisterModelStep;
   /** Makes the model that an endpoint serves. */
   readonly modelStep: ModelStep;
-  readonly group: CfnModelPackageGroup;
+  readonly group: ModelPackageGroup;
 
+  /** @throws PipelineError naming all that is wrong with the stage */
   constructor(scope: Construct, id: string, props: RegistrationProps) {
     super(scope, id);
-    const { training, evaluation, instanceTypes = ['ml.g5.xlarge', 'ml.m5.xlarge'] } = props;
-    this.group = new CfnModelPackageGroup(this, 'Group', {
-      modelPackageGroupName: props.groupName,
-      ...(props.description !== undefined && { modelPackageGroupDescription: props.description }),
-    });
-    const container = { Image: training.image.uri, ModelDataUrl: training.model };
-    this.step = new RegisterModelStep(id, {
-      arguments: {
-        ModelPackageGroupName: props.groupName,
-        ModelApprovalStatus: (props.approvalStatus ?? 'PendingManualApproval') as 'PendingManualApproval',
-        InferenceSpecification: {
-          Containers: [container],
-          SupportedContentTypes: IMAGE_TYPES,
-          SupportedResponseMIMETypes: ['application/json'],
-          SupportedRealtimeInferenceInstanceTypes: instanceTypes as 'ml.g5.xlarge'[],
-          SupportedTransformInstanceTypes: instanceTypes as TransformInstanceType[],
-        },
-        ...(props.key && { SecurityConfig: { KmsKeyId: props.key.keyArn } }),
-        ModelMetrics: { ModelQuality: { Statistics: { ContentType: 'application/json', S3Uri: evaluation.report } } },
-      },
-    });
-    this.modelStep = new ModelStep(`${id}Model`, {
+    const findings = check(`step ${id} at ${this.node.path}`, props);
+    if (findings.length > 0) throw new PipelineError(this.node.path, findings);
+    const { groupName = '', description } = props;
+    this.group =
+      props.group ??
+      new ModelPackageGroup(this, 'Group', { groupName, ...(description !== undefined && { description }) });
+    const container = { Image: props.training.image.uri, ModelDataUrl: props.training.model };
+    this.step = new RegisterModelStep(id, { arguments: versionOf(props, this.group.groupName, container) });
+    this.modelStep = new ModelStep(props.modelStepName ?? 'CreateModel', {
       arguments: {
         PrimaryContainer: container,
         ExecutionRoleArn: props.role.roleArn,
@@ -65,4 +76,59 @@ export class Registration extends Construct {
       },
     });
   }
+}
+
+function versionOf(
+  props: RegistrationProps,
+  groupName: string,
+  container: { Image: string; ModelDataUrl: Text },
+): RegisterModelArguments {
+  const { instanceTypes = ['ml.g5.xlarge', 'ml.m5.xlarge'], metadata = {}, versionDescription } = props;
+  const quality = { Statistics: { ContentType: 'application/json', S3Uri: props.evaluation.report } };
+  return {
+    ModelPackageGroupName: groupName,
+    ModelApprovalStatus: (props.approvalStatus ?? 'PendingManualApproval') as 'PendingManualApproval',
+    ...(versionDescription !== undefined && { ModelPackageDescription: versionDescription }),
+    InferenceSpecification: {
+      Containers: [container],
+      SupportedContentTypes: IMAGE_TYPES,
+      SupportedResponseMIMETypes: ['application/json'],
+      SupportedRealtimeInferenceInstanceTypes: instanceTypes as 'ml.g5.xlarge'[],
+      SupportedTransformInstanceTypes: instanceTypes as TransformInstanceType[],
+    },
+    ...(props.key && { SecurityConfig: { KmsKeyId: props.key.keyArn } }),
+    ModelMetrics: { ModelQuality: quality, ...props.modelMetrics },
+    ...(Object.keys(metadata).length > 0 && { CustomerMetadataProperties: metadata }),
+    ...(props.driftBaselines && { DriftCheckBaselines: props.driftBaselines }),
+  };
+}
+
+/** https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModelPackage.html */
+const METADATA = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u;
+
+function check(where: string, { group, groupName, description, metadata = {} }: RegistrationProps): Finding[] {
+  const findings: Finding[] = [];
+  if ((group === undefined) === (groupName === undefined)) {
+    const given = `with ${group ? 'both' : 'neither'} of group and groupName`;
+    findings.push(
+      refusal(where, 'group', given, 'exactly one of them', 'set group, or groupName for one that is made'),
+    );
+  }
+  if (group && description !== undefined) {
+    const fix = 'give it to the group itself';
+    findings.push(refusal(where, 'description', 'given with group', 'it for a group that is made', fix));
+  }
+  const entries = Object.entries(metadata);
+  if (entries.length > 50) {
+    findings.push(refusal(where, 'metadata', `${entries.length} texts`, '50', 'leave some out'));
+  }
+  for (const [name, value] of entries) {
+    const text = knownText(value) ?? '';
+    if (name.length >= 1 && name.length <= 128 && text.length <= 256 && METADATA.test(name) && METADATA.test(text)) {
+      continue;
+    }
+    const allowed = 'up to 128 and 256 characters: letters, digits, spaces and _.:/=+-@';
+    findings.push(refusal(where, `metadata.${name}`, `'${text}'`, allowed, 'shorten it, or leave the others out'));
+  }
+  return findings;
 }

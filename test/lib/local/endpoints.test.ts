@@ -11,6 +11,7 @@ import {
   DeleteEndpointCommand,
   DescribeEndpointCommand,
   DescribeEndpointConfigCommand,
+  UpdateEndpointCommand,
 } from '@aws-sdk/client-sagemaker';
 import { InvokeEndpointCommand } from '@aws-sdk/client-sagemaker-runtime';
 import { create } from 'tar';
@@ -195,4 +196,75 @@ test('a name that is taken is refused', async (t) => {
   const { client } = await deployed(t);
   const refusal = { name: 'ValidationException', message: /already existing endpoint/ };
   await assert.rejects(client.send(new CreateEndpointCommand({ EndpointName: 'e', EndpointConfigName: 'e' })), refusal);
+});
+
+/** Begins to move the endpoint to a model of another colour; its container comes up, or not. */
+async function moveTo({ client }: TestPlane, colour: string) {
+  await client.send(
+    new CreateModelCommand({
+      ModelName: colour,
+      PrimaryContainer: { Image: IMAGE, ModelDataUrl: 's3://bucket/model.tar.gz', Environment: { COLOUR: colour } },
+      ExecutionRoleArn: ROLE,
+    }),
+  );
+  const variant = { VariantName: 'AllTraffic', ModelName: colour, InitialInstanceCount: 1 };
+  await client.send(new CreateEndpointConfigCommand({ EndpointConfigName: colour, ProductionVariants: [variant] }));
+  await client.send(new UpdateEndpointCommand({ EndpointName: 'e', EndpointConfigName: colour }));
+}
+
+const inService = ({ client }: TestPlane) =>
+  eventually(async () => {
+    const endpoint = await client.send(new DescribeEndpointCommand({ EndpointName: 'e' }));
+    return endpoint.EndpointStatus === 'InService' ? endpoint : undefined;
+  });
+
+test('an endpoint that moves answers all the time, and then with the other configuration', async (t) => {
+  const plane = await deployed(t);
+  const { pid } = (await ask(plane, 'hello')).answer;
+  await moveTo(plane, 'green');
+  const moving = await plane.client.send(new DescribeEndpointCommand({ EndpointName: 'e' }));
+  assert.deepEqual(
+    [moving.EndpointStatus, moving.EndpointConfigName, moving.PendingDeploymentSummary?.EndpointConfigName],
+    ['Updating', 'e', 'green'],
+  );
+  assert.equal((await ask(plane, 'hello')).answer.colour, 'blue');
+  const { EndpointConfigName, PendingDeploymentSummary } = await inService(plane);
+  assert.deepEqual([EndpointConfigName, PendingDeploymentSummary], ['green', undefined]);
+  assert.equal((await ask(plane, 'hello')).answer.colour, 'green');
+  await eventually(() => !isRunning(pid));
+});
+
+test('where the other containers do not come up, the endpoint stays as it was, and says why', async (t) => {
+  const script = join(temporaryFolder(), 'server.js');
+  writeFileSync(script, SERVER);
+  const plane = await planeWithModel(t, `[ "$COLOUR" = red ] && exit 7; exec node ${script}`);
+  await deployModel(plane.client, { name: 'e', modelName: 'model', pollEvery: 20 });
+  await moveTo(plane, 'red');
+  const { EndpointConfigName, FailureReason } = await inService(plane);
+  assert.deepEqual(
+    [EndpointConfigName, FailureReason],
+    ['e', 'the container ended with exit status 7 before it was healthy'],
+  );
+  assert.equal((await ask(plane, 'hello')).answer.colour, 'blue');
+});
+
+test('an endpoint that is deleted while it moves leaves no server', async (t) => {
+  const script = join(temporaryFolder(), 'server.js');
+  writeFileSync(script, SERVER);
+  const plane = await planeWithModel(t, `[ "$COLOUR" = blue ] && exec node ${script}; echo $$ > pid; exec sleep 60`);
+  await deployModel(plane.client, { name: 'e', modelName: 'model', pollEvery: 20 });
+  await moveTo(plane, 'green');
+  const pidFile = join(plane.folder, 'servers', 'e', 'AllTraffic-0-next', 'opt', 'ml', 'pid');
+  const pid = Number(await eventually(() => existsSync(pidFile) && readFileSync(pidFile, 'utf8').trim()));
+  await plane.client.send(new DeleteEndpointCommand({ EndpointName: 'e' }));
+  assert.equal(isRunning(pid), false);
+});
+
+test('an endpoint that moves is not moved at the same time', async (t) => {
+  const plane = await deployed(t);
+  await moveTo(plane, 'green');
+  await assert.rejects(plane.client.send(new UpdateEndpointCommand({ EndpointName: 'e', EndpointConfigName: 'e' })), {
+    name: 'ValidationException',
+    message: /the endpoint e, which is Updating/,
+  });
 });

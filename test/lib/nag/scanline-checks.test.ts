@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { App, Stack, Validations } from 'aws-cdk-lib';
 import { ManagedPolicy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
-import { CfnModel, CfnModelPackage, CfnPipeline } from 'aws-cdk-lib/aws-sagemaker';
+import { CfnEndpointConfig, CfnModel, CfnModelPackage, CfnPipeline } from 'aws-cdk-lib/aws-sagemaker';
 import { ScanlineChecks } from '../../../lib/nag';
 import { temporaryFolder } from '../../training/temporary-folder';
 
@@ -212,6 +212,39 @@ test('EndpointConfigEncrypted: an endpoint configuration of the pipeline without
   const step = (Arguments: Json) => ({ Name: 'Serve', Type: 'EndpointConfig', Arguments });
   assert.deepEqual(found([step({})]), ['Scanline-EndpointConfigEncrypted[Serve]']);
   assert.deepEqual(found([step({ KmsKeyId: 'key' })]), []);
+});
+
+test('EndpointConfigEncrypted: local disks, and no disks at all, need no key, as SageMaker takes none', () => {
+  const step = (...ProductionVariants: Json[]) => [
+    { Name: 'Serve', Type: 'EndpointConfig', Arguments: { ProductionVariants } },
+  ];
+  assert.deepEqual(found(step({ InstanceType: 'ml.g5.xlarge' }, { ServerlessConfig: {} })), []);
+  const mixed = step({ InstanceType: 'ml.g5.xlarge' }, { InstanceType: 'ml.m5.xlarge' });
+  assert.deepEqual(found(mixed), ['Scanline-EndpointConfigEncrypted[Serve]']);
+});
+
+test('EndpointDataEncrypted: what an endpoint captures or answers without a key, of a pipeline and of a template', () => {
+  const capture = { EnableCapture: true, InitialSamplingPercentage: 1, DestinationS3Uri: 's3://b', CaptureOptions: [] };
+  const answers = { S3OutputPath: 's3://b' };
+  const step = (Arguments: Json) => [
+    { Name: 'Serve', Type: 'EndpointConfig', Arguments: { KmsKeyId: 'k', ...Arguments } },
+  ];
+  const finding = ['Scanline-EndpointDataEncrypted[Serve]'];
+  assert.deepEqual(found(step({ DataCaptureConfig: capture })), finding);
+  assert.deepEqual(found(step({ AsyncInferenceConfig: { OutputConfig: answers } })), finding);
+  assert.deepEqual(found(step({ DataCaptureConfig: { ...capture, KmsKeyId: 'key' } })), []);
+  assert.deepEqual(found(step({ DataCaptureConfig: { ...capture, EnableCapture: false } })), []);
+
+  const inTemplate = (kmsKeyId?: string) => {
+    const stack = newStack();
+    new CfnEndpointConfig(stack, 'Config', {
+      productionVariants: [{ variantName: 'v', modelName: 'm', initialVariantWeight: 1 }],
+      asyncInferenceConfig: { outputConfig: { s3OutputPath: 's3://b', ...(kmsKeyId && { kmsKeyId }) } },
+    });
+    return findings(stack);
+  };
+  assert.deepEqual(inTemplate(), ['Scanline-EndpointDataEncrypted']);
+  assert.deepEqual(inTemplate('key'), []);
 });
 
 const assumedBy = new ServicePrincipal('sagemaker.amazonaws.com');

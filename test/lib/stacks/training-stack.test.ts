@@ -105,7 +105,7 @@ test('a model that passes is registered and made', () => {
     branch.map(({ Name, Type }) => [Name, Type]),
     [
       ['Register', 'RegisterModel'],
-      ['RegisterModel', 'Model'],
+      ['CreateModel', 'Model'],
     ],
   );
 });
@@ -239,7 +239,7 @@ test('no job and no model has a network', () => {
   for (const name of ['Split', 'Evaluate']) {
     assert.equal(at(bare.step(name).Arguments, 'NetworkConfig', 'EnableNetworkIsolation'), true, name);
   }
-  for (const name of ['Train', 'RegisterModel']) {
+  for (const name of ['Train', 'CreateModel']) {
     assert.equal(at(bare.step(name).Arguments, 'EnableNetworkIsolation'), true, name);
   }
 });
@@ -259,7 +259,7 @@ test('it makes a role for the pipeline and another for the jobs, both for SageMa
   });
   for (const name of ['Split', 'Train', 'Evaluate'])
     assert.equal(bare.step(name).Arguments?.RoleArn, localArn(idOf('JobRole')), name);
-  assert.equal(bare.step('RegisterModel').Arguments?.ExecutionRoleArn, localArn(idOf('JobRole')));
+  assert.equal(bare.step('CreateModel').Arguments?.ExecutionRoleArn, localArn(idOf('JobRole')));
 });
 
 test('the pipeline may start the jobs of each of its steps', () => {
@@ -267,7 +267,7 @@ test('the pipeline may start the jobs of each of its steps', () => {
   for (const [call, name] of [
     ['CreateProcessingJob', 'processing-job/pipelines-*-Split*'],
     ['CreateTrainingJob', 'training-job/pipelines-*-Train*'],
-    ['CreateModel"', 'model/pipelines-*-RegisterModel*'],
+    ['CreateModel"', 'model/pipelines-*-CreateModel*'],
     ['CreateModelPackage', 'model-package/scanline-training/*'],
   ] as const) {
     assert.ok(policies.includes(`sagemaker:${call}`), call);

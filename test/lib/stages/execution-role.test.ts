@@ -19,7 +19,17 @@ import {
   Transform,
 } from '../../../lib';
 import { resolveTemplate } from '../../../lib/local';
-import { RegisterModelStep, Step, TransformStep, TuningStep } from '../../../lib/pipeline';
+import {
+  EndpointConfigStep,
+  EndpointStep,
+  ExecutionVariables,
+  InferenceComponentStep,
+  join,
+  RegisterModelStep,
+  Step,
+  TransformStep,
+  TuningStep,
+} from '../../../lib/pipeline';
 import { temporaryFolder } from '../../training/temporary-folder';
 
 interface Statement {
@@ -253,6 +263,42 @@ test('a pipeline reads what its steps have written, and nothing else of the buck
   const { statements } = pipeline({ steps: [training('Train')], prefix: 'runs' });
   assert.equal(allowing(statements, 's3:GetObject').Resource, 'arn:aws:s3:::data/runs/*');
   assert.doesNotMatch(JSON.stringify(statements), /s3:Put|s3:List/);
+});
+
+test('a pipeline that deploys may make and move the one endpoint, on configurations of its name alone', () => {
+  const config = new EndpointConfigStep('Config', {
+    arguments: { EndpointConfigName: join('-', 'planes', ExecutionVariables.pipelineExecutionId) } as never,
+  });
+  const endpoint = new EndpointStep('Deploy', {
+    arguments: {
+      EndpointName: 'Planes',
+      EndpointConfigName: config.properties.EndpointConfigName,
+      DeploymentConfig: { AutoRollbackConfiguration: { Alarms: [{ AlarmName: 'slow' }] } } as never,
+    },
+  });
+  const { statements } = pipeline({ steps: [config, endpoint] });
+  assert.equal(allowing(statements, 'sagemaker:CreateEndpointConfig').Resource, arn('endpoint-config/planes-*'));
+  const resources = [arn('endpoint/Planes'), arn('endpoint/planes'), arn('endpoint-config/planes-*')];
+  assert.deepEqual(allowing(statements, 'sagemaker:UpdateEndpoint'), {
+    Action: ['sagemaker:CreateEndpoint', 'sagemaker:UpdateEndpoint'],
+    Effect: 'Allow',
+    Resource: resources,
+  });
+  assert.deepEqual(allowing(statements, 'sagemaker:DescribeEndpoint').Resource, resources.slice(0, 2));
+  const alarm = 'arn:aws:cloudwatch:us-east-1:000000000000:alarm:slow';
+  assert.equal(allowing(statements, 'cloudwatch:DescribeAlarms').Resource, alarm);
+  assert.doesNotMatch(JSON.stringify(statements), /DeleteEndpoint|"Resource":"\*"/);
+});
+
+test('a pipeline that puts a component on an endpoint may make that one there', () => {
+  const step = new InferenceComponentStep('Component', {
+    arguments: { InferenceComponentName: 'copy', EndpointName: 'planes', Specification: {} },
+  });
+  const { statements } = pipeline({ steps: [step] });
+  assert.deepEqual(allowing(statements, 'sagemaker:CreateInferenceComponent').Resource, [
+    arn('inference-component/copy'),
+    arn('endpoint/planes'),
+  ]);
 });
 
 class UnknownStep extends Step {
