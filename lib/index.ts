@@ -5,9 +5,14 @@ export * from './stages/byoc-image';
 export * from './stages/dataset';
 export * from './stages/evaluation';
 export { JobRole, type JobRoleProps, PipelineRole, type PipelineRoleProps } from './stages/execution-role';
+export { PIPELINE_METRICS_NAMESPACE, PipelineStage } from './stages/pipeline-stage';
 export * from './stages/quality-gate';
 export * from './stages/registration';
-export * from './stages/sagemaker-pipeline';
+export {
+  LOCAL_IMAGES_METADATA,
+  SageMakerPipeline,
+  type SageMakerPipelineProps,
+} from './stages/sagemaker-pipeline';
 export * from './stages/split';
 export * from './stages/training/byoc-training';
 export type { Framework } from './stages/training/framework-image';

@@ -1,20 +1,12 @@
 // The two roles of a pipeline, each with no more than it needs: one that starts the jobs, and one that the jobs work with.
-import { Stack, Token, Validations } from 'aws-cdk-lib';
-import {
-  type AddToPrincipalPolicyResult,
-  ArnPrincipal,
-  type IPrincipal,
-  type IRole,
-  ManagedPolicy,
-  PolicyStatement,
-  Role,
-  ServicePrincipal,
-} from 'aws-cdk-lib/aws-iam';
+import { Stack, Token } from 'aws-cdk-lib';
+import { ArnPrincipal, type IPrincipal, type IRole, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { IKey, Key } from 'aws-cdk-lib/aws-kms';
 import type { Bucket, IBucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import { allSteps, PipelineError, type Step, type StepDefinition } from '../pipeline';
 import type { ByocImage } from './byoc-image';
+import { ManagedRole } from './managed-role';
 
 const SAGEMAKER = 'sagemaker.amazonaws.com';
 
@@ -26,65 +18,15 @@ const KEY_ACTIONS = ['kms:Decrypt', 'kms:Encrypt', 'kms:GenerateDataKey', 'kms:D
 /** Volumes are encrypted by a grant that SageMaker passes on to EC2, and to nobody else. */
 const GRANT_FOR_AWS = { Bool: { 'kms:GrantIsForAWSResource': 'true' } };
 
-/** A role of one policy, each of whose statements says why it is as wide as it is. */
-abstract class SageMakerRole extends Role {
-  protected readonly policy: ManagedPolicy;
-
+/** A role that SageMaker works with. */
+abstract class SageMakerRole extends ManagedRole {
   constructor(scope: Construct, id: string, description: string) {
-    super(scope, id, {
-      description,
-      // nobody else's SageMaker may use it: https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
-      assumedBy: new ServicePrincipal(SAGEMAKER, {
-        conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(scope).account } },
-      }),
-    });
-    // a managed one, for the HIPAA and NIST packs refuse inline policies
-    this.policy = new ManagedPolicy(this, 'Policy', { description, roles: [this] });
-  }
-
-  /** Into the one policy, whoever grants it: grants go to an inline policy otherwise. */
-  override addToPrincipalPolicy(statement: PolicyStatement): AddToPrincipalPolicyResult {
-    this.policy.addStatements(statement);
-    for (const action of statement.actions.filter((name) => /^kms:.*\*$/.test(name))) {
-      Validations.of(this.policy).acknowledge({
-        id: `AwsSolutions-IAM5[Action::${action}]`,
-        reason: 'the variants of one call, with one key: as CDK grants it',
-      });
-    }
-    return { statementAdded: true, policyDependable: this.policy };
-  }
-
-  /** @param reason why the resources cannot be named more narrowly, where they have a wildcard */
-  protected allow(
-    actions: readonly string[],
-    resources: readonly string[],
-    { reason, conditions }: { reason?: string; conditions?: Record<string, unknown> } = {},
-  ): void {
-    this.policy.addStatements(
-      new PolicyStatement({ actions: [...actions], resources: [...resources], ...(conditions && { conditions }) }),
-    );
-    if (reason !== undefined) for (const resource of resources) this.acknowledgeWildcard(resource, reason);
-  }
-
-  /** One finding of cdk-nag's AwsSolutions-IAM5, by the name that it gives it. */
-  protected acknowledgeWildcard(resource: string, reason: string): void {
-    const id = `AwsSolutions-IAM5[Resource::${flatten(Stack.of(this).resolve(resource))}]`;
-    Validations.of(this.policy).acknowledge({ id, reason });
+    super(scope, id, { service: SAGEMAKER, description });
   }
 
   protected arn(resource: string): string {
     return Stack.of(this).formatArn({ service: 'sagemaker', resource });
   }
-}
-
-/** An ARN as cdk-nag writes it: references in angle brackets. */
-function flatten(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return String(value);
-  const [[key, argument] = []] = Object.entries(value);
-  if (key === 'Ref') return `<${argument}>`;
-  if (key === 'Fn::GetAtt') return `<${(argument as string[]).join('.')}>`;
-  if (key === 'Fn::Join') return (argument as [string, unknown[]])[1].map(flatten).join(argument[0]);
-  return JSON.stringify(value);
 }
 
 export interface JobRoleProps {

@@ -3,9 +3,10 @@ import type { TransformInstanceType } from '@aws-sdk/client-sagemaker';
 import type { IRole } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { CfnModelPackageGroup } from 'aws-cdk-lib/aws-sagemaker';
-import { Construct } from 'constructs';
+import type { Construct } from 'constructs';
 import { ModelStep, RegisterModelStep, type Text } from '../pipeline';
 import type { Evaluation } from './evaluation';
+import { PipelineStage } from './pipeline-stage';
 import type { ByocTraining } from './training/byoc-training';
 
 export interface RegistrationProps {
@@ -27,7 +28,7 @@ export interface RegistrationProps {
 
 const IMAGE_TYPES = ['image/png', 'image/jpeg', 'application/json'];
 
-export class Registration extends Construct {
+export class Registration extends PipelineStage {
   readonly step: RegisterModelStep;
   /** Makes the model that an endpoint serves. */
   readonly modelStep: ModelStep;

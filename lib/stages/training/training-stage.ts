@@ -2,8 +2,9 @@
 import { Annotations, Stack } from 'aws-cdk-lib';
 import { Connections, type IConnectable, type ISecurityGroup, Port, SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
-import { Construct } from 'constructs';
+import type { Construct } from 'constructs';
 import { type Expression, type Finding, PipelineError, TrainingStep } from '../../pipeline';
+import { PipelineStage } from '../pipeline-stage';
 import {
   checkTrainingSettings,
   hasLocalDisks,
@@ -18,7 +19,7 @@ export function whereOf(construct: Construct): string {
   return `step ${construct.node.id} at ${construct.node.path}`;
 }
 
-export abstract class TrainingStage extends Construct implements IConnectable {
+export abstract class TrainingStage extends PipelineStage implements IConnectable {
   private trainingStep?: TrainingStep;
   private network?: Connections;
 
