@@ -25,3 +25,9 @@ export {
 export type { PackedFile } from './stages/training/source-package';
 export type { FileSystemChannel, InputMode, S3Channel, TrainingChannel } from './stages/training/training-channel';
 export { RETRY_ON_CAPACITY, type TrainingSettings } from './stages/training/training-settings';
+export * from './triggers/awaited-execution';
+export * from './triggers/github-actions';
+export { ModelApproval, type ModelApprovalProps, type ModelApprovalStatus } from './triggers/model-approval';
+export { NewData, type NewDataProps } from './triggers/new-data';
+export { PipelineSchedule, type PipelineScheduleProps } from './triggers/schedule';
+export type { DeliveryProps, StartParameters, StartProps } from './triggers/start';

@@ -78,6 +78,11 @@ export function statementsOf(template: Template, role: Role): Record<string, unk
     .flatMap(({ Properties }) => Properties.PolicyDocument.Statement);
 }
 
+/** All actions that a role is allowed, in the order of the alphabet. */
+export function actionsOf(template: Template, role: Role): string[] {
+  return [...new Set(statementsOf(template, role).flatMap(({ Action }) => Action as string | string[]))].sort();
+}
+
 /** The logical id of the only resource of a type whose id begins so. */
 export function idOf(template: Template, type: string, prefix = ''): string {
   const ids = Object.keys(template.findResources(type)).filter((id) => id.startsWith(prefix));
