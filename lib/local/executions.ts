@@ -2,8 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type {
+  DescribePipelineDefinitionForExecutionResponse,
   DescribePipelineExecutionResponse,
   PipelineExecutionStep,
+  PipelineExecutionSummary,
   StartPipelineExecutionRequest,
 } from '@aws-sdk/client-sagemaker';
 import { allSteps, dependenciesOf, type StepDefinition } from '../pipeline';
@@ -95,6 +97,28 @@ export class Executions {
 
   describe(executionArn: string): DescribePipelineExecutionResponse {
     return this.execution(executionArn).description;
+  }
+
+  /** What an execution runs, whatever became of its pipeline since. */
+  describeDefinition(executionArn: string): DescribePipelineDefinitionForExecutionResponse {
+    const { definition, description } = this.execution(executionArn);
+    return { PipelineDefinition: JSON.stringify(definition), CreationTime: description.CreationTime };
+  }
+
+  /** The executions of a pipeline, newest first. */
+  list(pipelineName: string): PipelineExecutionSummary[] {
+    const { PipelineArn } = this.pipelines.describe(pipelineName);
+    return this.executions
+      .list()
+      .filter(({ description }) => description.PipelineArn === PipelineArn)
+      .map(({ description }) => ({
+        PipelineExecutionArn: description.PipelineExecutionArn,
+        PipelineExecutionDisplayName: description.PipelineExecutionDisplayName,
+        PipelineExecutionStatus: description.PipelineExecutionStatus,
+        PipelineExecutionFailureReason: description.FailureReason,
+        StartTime: description.CreationTime,
+      }))
+      .reverse();
   }
 
   /** The steps that have begun, newest first. */

@@ -54,6 +54,11 @@ export function makeOperations({
       PipelineExecutionArn: executions.stop(request.PipelineExecutionArn),
     }),
     DescribePipelineExecution: (request: ExecutionRequest) => executions.describe(request.PipelineExecutionArn),
+    DescribePipelineDefinitionForExecution: (request: ExecutionRequest) =>
+      executions.describeDefinition(request.PipelineExecutionArn),
+    ListPipelineExecutions: ({ PipelineName }: { PipelineName: string }) => ({
+      PipelineExecutionSummaries: executions.list(PipelineName),
+    }),
     ListPipelineExecutionSteps: (request: ExecutionRequest) => ({
       PipelineExecutionSteps: executions.listSteps(request.PipelineExecutionArn),
     }),
