@@ -1,10 +1,14 @@
 // What a CDK app imports: stages, stacks, and the pipeline language that they are written in.
 export * from './pipeline';
 export * from './stacks/training-stack';
+export * from './stages/budget';
 export * from './stages/byoc-image';
+export * from './stages/dashboard';
 export * from './stages/dataset';
 export * from './stages/evaluation';
 export { JobRole, type JobRoleProps, PipelineRole, type PipelineRoleProps } from './stages/execution-role';
+export type { ModelApprovalStatus } from './stages/model-package-events';
+export * from './stages/notification';
 export { PIPELINE_METRICS_NAMESPACE, PipelineStage } from './stages/pipeline-stage';
 export * from './stages/quality-gate';
 export * from './stages/registration';
@@ -14,6 +18,7 @@ export {
   type SageMakerPipelineProps,
 } from './stages/sagemaker-pipeline';
 export * from './stages/split';
+export * from './stages/tracking';
 export * from './stages/training/byoc-training';
 export type { Framework } from './stages/training/framework-image';
 export type { Launcher, LauncherProps } from './stages/training/launcher';
@@ -27,7 +32,7 @@ export type { FileSystemChannel, InputMode, S3Channel, TrainingChannel } from '.
 export { RETRY_ON_CAPACITY, type TrainingSettings } from './stages/training/training-settings';
 export * from './triggers/awaited-execution';
 export * from './triggers/github-actions';
-export { ModelApproval, type ModelApprovalProps, type ModelApprovalStatus } from './triggers/model-approval';
+export { ModelApproval, type ModelApprovalProps } from './triggers/model-approval';
 export { NewData, type NewDataProps } from './triggers/new-data';
 export { PipelineSchedule, type PipelineScheduleProps } from './triggers/schedule';
 export type { DeliveryProps, StartParameters, StartProps } from './triggers/start';

@@ -24,7 +24,10 @@ function explained(error: unknown): unknown {
   if (error instanceof SageMakerServiceException && FIXES[error.name] !== undefined)
     return new OperationError(`SageMaker refuses: ${error.message}`, FIXES[error.name] as string);
   if (/^Region (?:is missing|not accepted)/.test(error.message))
-    return new OperationError('no AWS region is chosen, or not one that there is.', 'give --region, or set AWS_REGION.');
+    return new OperationError(
+      'no AWS region is chosen, or not one that there is.',
+      'give --region, or set AWS_REGION.',
+    );
   if (error.name === 'CredentialsProviderError')
     return new OperationError(`there are no AWS credentials: ${error.message}`, 'sign in, or set AWS_PROFILE.');
   if (/^(?:ECONNREFUSED|ENOTFOUND|ETIMEDOUT)$/.test((error as NodeJS.ErrnoException).code ?? ''))

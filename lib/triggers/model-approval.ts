@@ -6,6 +6,7 @@ import type { IPipeline } from 'aws-cdk-lib/aws-sagemaker';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { ManagedRole } from '../stages/managed-role';
+import { type ModelApprovalStatus, modelPackageEvents } from '../stages/model-package-events';
 import { Refusals } from '../stages/refusals';
 import {
   checkDelivery,
@@ -15,8 +16,6 @@ import {
   parameterList,
   type StartParameters,
 } from './start';
-
-export type ModelApprovalStatus = 'Approved' | 'PendingManualApproval' | 'Rejected';
 
 export interface ModelApprovalProps extends DeliveryProps {
   /** Name of the model package group, e.g. `registration.group.modelPackageGroupName`. */
@@ -33,15 +32,6 @@ export interface ModelApprovalProps extends DeliveryProps {
   readonly parameters?: StartParameters;
   /** What is started instead of a pipeline, e.g. a Lambda function; it brings its own role, attempts and dead letter queue. @default none */
   readonly target?: IRuleTarget;
-}
-
-/** The events of model packages: https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html */
-export function modelPackageEvents(groupNames: readonly string[], statuses: readonly ModelApprovalStatus[]) {
-  return {
-    source: ['aws.sagemaker'],
-    detailType: ['SageMaker Model Package State Change'],
-    detail: { ModelPackageGroupName: [...groupNames], ModelApprovalStatus: [...statuses] },
-  };
 }
 
 function check(construct: Construct, props: ModelApprovalProps): void {

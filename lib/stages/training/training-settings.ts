@@ -24,6 +24,7 @@ import {
   type Text,
   type TrainingArguments,
 } from '../../pipeline';
+import type { Tracking } from '../tracking';
 import { credentialsIn } from './credentials';
 import { type InputMode, isFileSystem, isS3, type TrainingChannel, toChannel } from './training-channel';
 
@@ -76,6 +77,8 @@ export interface TrainingSettings {
   readonly profilerRules?: readonly Resolvable<ProfilerRuleConfiguration>[];
   /** Where TensorBoard's files are kept. @default nowhere */
   readonly tensorBoardOutput?: Resolvable<TensorBoardOutputConfig>;
+  /** Where the job reports to: MLflow, TensorBoard, W&B; its role is allowed what that needs. @default nowhere */
+  readonly tracking?: Tracking;
   /** The network that the job runs in. @default SageMaker's own */
   readonly vpc?: IVpc;
   /** @default the private subnets of the VPC */
@@ -258,6 +261,18 @@ function checkNetwork({ vpc, subnets, securityGroups }: TrainingSettings, refuse
   if (securityGroups) refuse('securityGroups', `${securityGroups.length} without vpc`, 'them with a VPC alone', fix);
 }
 
+function checkTracking({ tracking, networkIsolation, tensorBoardOutput }: TrainingSettings, refuse: Refuse): void {
+  const cut = networkIsolation ? (tracking?.networked ?? []) : [];
+  if (cut.length > 0) {
+    const fix =
+      'set networkIsolation to false, and vpc to a network that leads there and nowhere else; or keep TensorBoard alone';
+    refuse('tracking', `${cut.join(' and ')} with networkIsolation`, 'what needs no network', fix);
+  }
+  if (tracking?.tensorBoardOutput && tensorBoardOutput) {
+    refuse('tensorBoardOutput', 'given, and tracking has its own', 'one of them', 'leave out one');
+  }
+}
+
 function checkWords(settings: TrainingSettings, refuse: Refuse): void {
   const { environment = {}, tags = {}, metricDefinitions = {} } = settings;
   if (Object.keys(environment).length > 100) {
@@ -331,6 +346,7 @@ export function checkTrainingSettings(where: string, settings: TrainingSettings)
   checkS3Uri('checkpointUri', settings.checkpointUri || undefined, refuse);
   checkChannels(settings, refuse);
   checkNetwork(settings, refuse);
+  checkTracking(settings, refuse);
   checkWords(settings, refuse);
   checkRetries(settings, refuse);
   return findings;
@@ -349,12 +365,12 @@ function checkpointConfig(step: string, settings: TrainingSettings): CheckpointA
 type CheckpointArguments = NonNullable<TrainingArguments['CheckpointConfig']>;
 
 /** What the container finds in its environment; a warm pool keeps the caches of pip and npm. */
-function environmentOf({ keepAlive, environment }: TrainingSettings): Readonly<Record<string, Text>> {
+function environmentOf({ keepAlive, tracking, environment }: TrainingSettings): Readonly<Record<string, Text>> {
   const caches = keepAlive && {
     PIP_CACHE_DIR: `${WARM_POOL_CACHE}/pip`,
     npm_config_cache: `${WARM_POOL_CACHE}/npm`,
   };
-  return { ...caches, ...environment };
+  return { ...caches, ...tracking?.environment, ...environment };
 }
 
 /** The arguments of the training step. */
@@ -370,6 +386,7 @@ export function trainingArguments(step: string, settings: TrainingSettings, job:
   } = settings;
   const checkpoint = checkpointConfig(step, settings);
   const environment = environmentOf(settings);
+  const tensorBoard = settings.tensorBoardOutput ?? settings.tracking?.tensorBoardOutput;
   const channels = Object.entries(settings.channels).map(([name, channel]) => toChannel(name, channel));
   const metrics = Object.entries(settings.metricDefinitions ?? job.metricDefinitions ?? {});
   const wait = maxWait?.toSeconds() ?? 2 * maxRuntime.toSeconds();
@@ -406,7 +423,7 @@ export function trainingArguments(step: string, settings: TrainingSettings, job:
     ...(settings.debugRules && { DebugRuleConfigurations: settings.debugRules }),
     ...(settings.profiler && { ProfilerConfig: settings.profiler }),
     ...(settings.profilerRules && { ProfilerRuleConfigurations: settings.profilerRules }),
-    ...(settings.tensorBoardOutput && { TensorBoardOutputConfig: settings.tensorBoardOutput }),
+    ...(tensorBoard && { TensorBoardOutputConfig: tensorBoard }),
     ...(Object.keys(tags).length > 0 && { Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })) }),
   };
 }

@@ -56,6 +56,7 @@ export abstract class TrainingStage extends PipelineStage implements IConnectabl
     const { retry = RETRY_ON_CAPACITY } = settings;
     const network = this.join(settings);
     this.grantKeys(settings);
+    settings.tracking?.grantTrack(settings.role);
     this.trainingStep = new TrainingStep(this.node.id, {
       arguments: trainingArguments(this.node.id, settings, { ...job, ...(network && { network }) }),
       retry,
