@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type {
   DescribePipelineDefinitionForExecutionResponse,
   DescribePipelineExecutionResponse,
+  ListPipelineExecutionsRequest,
   PipelineExecutionStep,
   PipelineExecutionSummary,
   StartPipelineExecutionRequest,
@@ -105,10 +106,10 @@ export class Executions {
     return { PipelineDefinition: JSON.stringify(definition), CreationTime: description.CreationTime };
   }
 
-  /** The executions of a pipeline, newest first. */
-  list(pipelineName: string): PipelineExecutionSummary[] {
-    const { PipelineArn } = this.pipelines.describe(pipelineName);
-    return this.executions
+  /** The executions of a pipeline, newest first unless that is asked for otherwise. */
+  list({ PipelineName = '', SortOrder = 'Descending', MaxResults }: ListPipelineExecutionsRequest) {
+    const { PipelineArn } = this.pipelines.describe(PipelineName);
+    const summaries: PipelineExecutionSummary[] = this.executions
       .list()
       .filter(({ description }) => description.PipelineArn === PipelineArn)
       .map(({ description }) => ({
@@ -117,8 +118,9 @@ export class Executions {
         PipelineExecutionStatus: description.PipelineExecutionStatus,
         PipelineExecutionFailureReason: description.FailureReason,
         StartTime: description.CreationTime,
-      }))
-      .reverse();
+      }));
+    if (SortOrder === 'Descending') summaries.reverse();
+    return summaries.slice(0, MaxResults);
   }
 
   /** The steps that have begun, newest first. */

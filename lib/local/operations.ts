@@ -9,6 +9,7 @@ import type {
   CreateProcessingJobRequest,
   CreateTrainingJobRequest,
   DescribeModelPackageOutput,
+  ListPipelineExecutionsRequest,
   StartPipelineExecutionRequest,
   UpdatePipelineRequest,
 } from '@aws-sdk/client-sagemaker';
@@ -56,8 +57,8 @@ export function makeOperations({
     DescribePipelineExecution: (request: ExecutionRequest) => executions.describe(request.PipelineExecutionArn),
     DescribePipelineDefinitionForExecution: (request: ExecutionRequest) =>
       executions.describeDefinition(request.PipelineExecutionArn),
-    ListPipelineExecutions: ({ PipelineName }: { PipelineName: string }) => ({
-      PipelineExecutionSummaries: executions.list(PipelineName),
+    ListPipelineExecutions: (request: ListPipelineExecutionsRequest) => ({
+      PipelineExecutionSummaries: executions.list(request),
     }),
     ListPipelineExecutionSteps: (request: ExecutionRequest) => ({
       PipelineExecutionSteps: executions.listSteps(request.PipelineExecutionArn),

@@ -15,6 +15,7 @@ const FIXES: Readonly<Record<string, string>> = {
     'allow it to the role: grantStartPipelineExecution, grantRead and grantStop of SageMakerPipeline do.',
   ValidationException: 'correct what it says.',
   ConflictException: 'see how it stands: scanline watch.',
+  ThrottlingException: 'look less often, as with --every 60.',
   ExpiredTokenException: 'sign in again.',
   UnrecognizedClientException: 'sign in with credentials of this account and region.',
 };

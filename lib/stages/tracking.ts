@@ -50,7 +50,7 @@ const LOGGING = [
   ...['CreateExperiment', 'GetExperiment', 'GetExperimentByName', 'SearchExperiments', 'SetExperimentTag'],
   ...['CreateRun', 'GetRun', 'UpdateRun', 'SearchRuns', 'SetTag', 'GetMetricHistory', 'ListArtifacts'],
   ...['LogBatch', 'LogMetric', 'LogParam', 'LogInputs', 'LogOutputs', 'LogModel'],
-  ...['CreateLoggedModel', 'GetLoggedModel', 'FinalizeLoggedModel', 'LogLoggedModelParams', 'SetLoggedModelTags'],
+  ...['GetLoggedModel', 'FinalizeLoggedModel', 'LogLoggedModelParams', 'SetLoggedModelTags'],
 ].map((action) => `sagemaker-mlflow:${action}`);
 
 const SERVER_NAME = /^[a-zA-Z0-9](?:-*[a-zA-Z0-9]){0,255}$/;

@@ -61,8 +61,9 @@ function check(construct: Construct, props: AwaitedExecutionProps): void {
 
 /**
  * CodePipeline has no action for a pipeline of SageMaker; it has one for a state machine of Step Functions, and waits for that.
- * This one costs nothing while the pipeline runs, for as long as it runs: a build or a function that waited would be paid, and end
- * after hours or minutes. Starting is repeated safely, by a token made of the state machine's own execution.
+ * This one costs some cents a day while the pipeline runs: a build that waited would be paid by the minute, and a function would
+ * end after a quarter of an hour. CodePipeline gives such an action seven days. Starting is repeated safely, by a token made of the
+ * state machine's own execution.
  */
 export class AwaitedExecution extends Construct {
   readonly stateMachine: StateMachine;
@@ -115,9 +116,10 @@ export class AwaitedExecution extends Construct {
       iamResources: executionArns(pipeline),
       resultPath: '$.execution',
     });
-    const retry = { errors: ['States.ALL'], interval: Duration.seconds(5), backoffRate: 2, maxAttempts: 8 };
-    start.addRetry(retry);
-    describe.addRetry(retry);
+    const retry = { errors: ['States.ALL'], interval: Duration.seconds(5), backoffRate: 2 };
+    // a start that is refused is told soon; an execution that is long under way is not given up for a bad quarter of an hour
+    start.addRetry({ ...retry, maxAttempts: 3 });
+    describe.addRetry({ ...retry, maxAttempts: 8 });
     const wait = new Wait(this, 'Wait', { time: WaitTime.secondsPath('$.wait') });
     const later = new Pass(this, 'Later', {
       parameters: { [ARN]: JsonPath.stringAt(`$.${ARN}`), wait: JsonPath.mathAdd(JsonPath.numberAt('$.wait'), 1) },

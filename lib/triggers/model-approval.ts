@@ -1,7 +1,5 @@
 // A trigger: a model that is approved, or rejected, starts another pipeline or whatever else EventBridge can start.
-import { Stack } from 'aws-cdk-lib';
 import { type CfnRule, type IRuleTarget, Rule } from 'aws-cdk-lib/aws-events';
-import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IPipeline } from 'aws-cdk-lib/aws-sagemaker';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
@@ -9,6 +7,7 @@ import { ManagedRole } from '../stages/managed-role';
 import { type ModelApprovalStatus, modelPackageEvents } from '../stages/model-package-events';
 import { Refusals } from '../stages/refusals';
 import {
+  allowEvents,
   checkDelivery,
   checkParameters,
   type DeliveryProps,
@@ -106,29 +105,8 @@ export class ModelApproval extends Construct {
     const resource = this.rule.node.defaultChild as CfnRule;
     if (list.length > 0)
       resource.addPropertyOverride('Targets.0.SageMakerPipelineParameters.PipelineParameterList', list);
-    allowDeadLetters(queue, this.rule, props);
+    allowEvents(queue, this.rule, props.key);
     this.rule.node.addDependency(pipeline);
     return queue;
   }
-}
-
-/** Lets EventBridge put what it could not deliver for a rule into a queue, and use its key. */
-function allowDeadLetters(queue: IQueue, rule: Rule, { key }: DeliveryProps): void {
-  const events = new ServicePrincipal('events.amazonaws.com');
-  queue.addToResourcePolicy(
-    new PolicyStatement({
-      principals: [events],
-      actions: ['sqs:SendMessage'],
-      resources: [queue.queueArn],
-      conditions: { ArnEquals: { 'aws:SourceArn': rule.ruleArn } },
-    }),
-  );
-  key?.addToResourcePolicy(
-    new PolicyStatement({
-      principals: [events],
-      actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
-      resources: ['*'],
-      conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(rule).account } },
-    }),
-  );
 }

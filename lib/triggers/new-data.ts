@@ -2,7 +2,6 @@
 import { join } from 'node:path';
 import { Annotations, Duration, Names, Stack, Token, Validations } from 'aws-cdk-lib';
 import { Rule } from 'aws-cdk-lib/aws-events';
-import { SqsQueue } from 'aws-cdk-lib/aws-events-targets';
 import { ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Code, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
 import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources';
@@ -16,6 +15,7 @@ import { Refusals } from '../stages/refusals';
 import { SageMakerPipeline } from '../stages/sagemaker-pipeline';
 import { schedulerRole } from './schedule';
 import {
+  allowEvents,
   checkDelivery,
   checkParameters,
   type DeliveryProps,
@@ -143,8 +143,10 @@ export class NewData extends Construct {
     this.rule = new Rule(this, 'Rule', {
       description: `New objects below ${props.prefix}, for the pipeline ${props.pipeline.pipelineName}`,
       eventPattern: arrivals(props),
-      targets: [new SqsQueue(this.queue)],
+      // not CDK's target, which with a key lets the rules of all accounts in
+      targets: [{ bind: () => ({ arn: this.queue.queueArn, targetResource: this.queue }) }],
     });
+    allowEvents(this.queue, this.rule, props.key);
     this.function = this.makeFunction(props, this.starter(props));
   }
 

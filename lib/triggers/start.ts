@@ -1,5 +1,7 @@
 // What all triggers have in common: which pipeline is started with which parameters, and what becomes of a start that fails.
-import { Duration, Token, Validations } from 'aws-cdk-lib';
+import { Duration, Stack, Token, Validations } from 'aws-cdk-lib';
+import type { Rule } from 'aws-cdk-lib/aws-events';
+import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { IPipeline } from 'aws-cdk-lib/aws-sagemaker';
 import { type IQueue, Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
@@ -105,6 +107,27 @@ function makeDeadLetters(scope: Construct, key: IKey | undefined): Queue {
       'it is itself the dead letter queue, of EventBridge: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html',
   });
   return queue;
+}
+
+/** Lets EventBridge put what it has for a rule into a queue, and use its key: for this rule and this account alone. */
+export function allowEvents(queue: IQueue, rule: Rule, key: IKey | undefined): void {
+  const principals = [new ServicePrincipal('events.amazonaws.com')];
+  queue.addToResourcePolicy(
+    new PolicyStatement({
+      principals,
+      actions: ['sqs:SendMessage'],
+      resources: [queue.queueArn],
+      conditions: { ArnEquals: { 'aws:SourceArn': rule.ruleArn } },
+    }),
+  );
+  key?.addToResourcePolicy(
+    new PolicyStatement({
+      principals,
+      actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
+      resources: ['*'],
+      conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(rule).account } },
+    }),
+  );
 }
 
 /** Queues are encrypted, with the key where there is one. */

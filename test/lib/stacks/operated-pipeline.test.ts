@@ -12,6 +12,7 @@ import {
   AwaitedExecution,
   Budget,
   GitHubActions,
+  type JobRole,
   ModelApproval,
   NewData,
   Notification,
@@ -23,6 +24,8 @@ import {
 import { ScanlineChecks } from '../../../lib/nag';
 import { packageRoot } from '../../../training/native/cache';
 import { temporaryFolder } from '../../training/temporary-folder';
+
+const WANDB = 'arn:aws:secretsmanager:us-east-1:111122223333:secret:wandb-AbCdEf';
 
 /** As `cdk synth` has it, for policies that are merged have other findings. */
 function operated(): TrainingStack {
@@ -54,13 +57,14 @@ function operated(): TrainingStack {
   });
   new PipelineDashboard(stack, 'Board', { pipeline, alarmTopic: topic, maxDuration: Duration.hours(6) });
   new Budget(stack, 'Costs', { monthlyLimit: 500, topic });
-  new Tracking(stack, 'Tracking', {
+  const tracking = new Tracking(stack, 'Tracking', {
     serverName: 'planes',
     bucket,
     key,
     automaticModelRegistration: true,
-    wandbSecret: Secret.fromSecretNameV2(stack, 'Wandb', 'wandb'),
+    wandbSecret: Secret.fromSecretCompleteArn(stack, 'Wandb', WANDB),
   });
+  tracking.grantTrack(stack.node.findChild('JobRole') as JobRole);
   return stack;
 }
 

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { Duration, type Stack } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import type { Role } from 'aws-cdk-lib/aws-iam';
+import { Key } from 'aws-cdk-lib/aws-kms';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { NewData, type NewDataProps } from '../../../lib';
 import { actionsOf, idOf, refusedProps, smallPipeline, statementsOf } from '../small-pipeline';
@@ -73,6 +74,32 @@ test('arrivals are handled in batches by at most two at once, and what fails fiv
     },
   });
   assert.equal(environment(template).QUIET_SECONDS, '1800');
+});
+
+test('only this rule may fill the queue, and only for this account EventBridge may use its key', () => {
+  const { template } = synth((stack) => ({ key: new Key(stack, 'Key') }));
+  const events = { Effect: 'Allow', Principal: { Service: 'events.amazonaws.com' } };
+  template.hasResourceProperties('AWS::SQS::QueuePolicy', {
+    PolicyDocument: {
+      Statement: Match.arrayWith([
+        Match.objectLike({
+          ...events,
+          Action: 'sqs:SendMessage',
+          Condition: { ArnEquals: { 'aws:SourceArn': { 'Fn::GetAtt': [idOf(template, 'AWS::Events::Rule'), 'Arn'] } } },
+        }),
+      ]),
+    },
+  });
+  const [key] = Object.values(template.findResources('AWS::KMS::Key'));
+  const statements = (key?.Properties.KeyPolicy.Statement ?? []) as {
+    Principal: { Service?: string };
+    Condition?: object;
+  }[];
+  const conditions = statements.filter(({ Principal }) => Principal.Service === 'events.amazonaws.com');
+  assert.deepEqual(
+    conditions.map(({ Condition }) => Condition),
+    [{ StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } } }],
+  );
 });
 
 test('the function may move the one schedule, pass on the one role, take from the queue and log; and nothing else', () => {
