@@ -29,6 +29,7 @@ import { allSteps, type StepDefinition } from '../lib/pipeline';
 import { LOCAL_IMAGES_METADATA } from '../lib/stages/sagemaker-pipeline';
 import { imagesBelow } from '../training/data/image-folders';
 import { packageRoot } from '../training/native/cache';
+import { LIVE, seconds, stepTasks, withLines } from './step-tasks';
 
 export interface LocalRunOptions {
   readonly app?: string;
@@ -116,53 +117,6 @@ function provideData(
   plane.s3.upload(data, uri);
 }
 
-function seconds(from: Date | undefined, to: Date | undefined): number {
-  return ((to?.getTime() ?? Date.now()) - (from?.getTime() ?? Date.now())) / 1000;
-}
-
-/** A training's metrics as one line. */
-function describeMetrics({ metrics }: ExecutionState): string {
-  return metrics.map(({ MetricName, Value }) => `${MetricName} ${Number(Value).toPrecision(3)}`).join(', ');
-}
-
-/** Whether tasks are shown as they move, on a terminal; elsewhere each is a line when it has ended. */
-const LIVE = process.stdout.isTTY === true;
-
-/** Tasks that show the steps of a definition while an execution goes on; each ends when its step does. */
-function stepTasks(
-  steps: readonly StepDefinition[],
-  states: () => ExecutionState | undefined,
-  over: () => boolean,
-): ListrTask[] {
-  const recordOf = (name: string) => states()?.steps.find(({ StepName }) => StepName === name);
-  return allSteps(steps).map((step) => ({
-    title: step.Name,
-    task: async (_context, task) => {
-      for (;;) {
-        const record = recordOf(step.Name);
-        const state = states();
-        if (record?.StepStatus === 'Executing' && state && record.Metadata?.TrainingJob) {
-          const line = describeMetrics(state);
-          if (!LIVE && line !== '' && line !== task.output) process.stdout.write(`  ${step.Name}: ${line}\n`);
-          task.output = line;
-        }
-        if (record?.StepStatus === 'Succeeded') {
-          const result = record.Metadata?.Condition ? `: ${record.Metadata.Condition.Outcome}` : '';
-          task.title = `${step.Name}${result} (${seconds(record.StartTime, record.EndTime).toFixed(1)} s)`;
-          return;
-        }
-        if (record?.StepStatus === 'Failed') throw new Error(`${step.Name}: ${record.FailureReason}`);
-        if (over()) {
-          task.skip(`${step.Name} (${record === undefined ? 'not reached' : record.StepStatus})`);
-          return;
-        }
-        await new Promise((wake) => setTimeout(wake, POLL));
-      }
-    },
-    exitOnError: false,
-  }));
-}
-
 /** What the parts of a run hand on to each other. */
 interface Run {
   pipeline: LocalPipeline;
@@ -222,9 +176,10 @@ function followSteps(run: Run): ListrTask[] {
   run.watching.catch(() => {});
   const { Steps } = JSON.parse(run.pipeline.definition) as { Steps: StepDefinition[] };
   return stepTasks(
-    Steps,
+    allSteps(Steps),
     () => run.state,
     () => over,
+    POLL,
   );
 }
 
@@ -359,18 +314,6 @@ function printSummary({ samples, accuracy }: Run, out: string): void {
   for (const row of table)
     process.stdout.write(`  ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ')}`.trimEnd().concat('\n'));
   process.stdout.write(`\naccuracy=${accuracy.toFixed(4)}; on the held-out images\nreport: ${out}\n`);
-}
-
-function withLines(tasks: ListrTask[]): ListrTask[] {
-  if (LIVE) return tasks;
-  return tasks.map((entry) => ({
-    ...entry,
-    task: async (context, task) => {
-      const result = await entry.task(context, task);
-      if (!task.task.isSkipped() && result === undefined) process.stdout.write(`✓ ${task.title}\n`);
-      return result;
-    },
-  }));
 }
 
 /** @throws OperationError when the pipeline fails, with the reason and where to read on */

@@ -10,8 +10,11 @@ import { predictCommand } from './commands/predict';
 import { runCommand } from './commands/run';
 import { setupCommand } from './commands/setup';
 import { splitCommand } from './commands/split';
+import { startCommand } from './commands/start';
+import { stopCommand } from './commands/stop';
 import { tensorboardCommand } from './commands/tensorboard';
 import { trainCommand } from './commands/train';
+import { watchCommand } from './commands/watch';
 
 const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'));
 
@@ -23,6 +26,9 @@ const program = new Command('scanline')
 
 for (const subcommand of [
   runCommand(),
+  startCommand(),
+  watchCommand(),
+  stopCommand(),
   setupCommand(),
   doctorCommand(),
   checkCommand(),

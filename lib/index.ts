@@ -1,8 +1,10 @@
 // What a CDK app imports: stages, stacks, and the pipeline language that they are written in.
 export * from './pipeline';
 export * from './stacks/training-stack';
+export * from './stages/budget';
 export * from './stages/byoc-image';
 export { CapacityFallback, type CapacityFallbackProps } from './stages/capacity-fallback/capacity-fallback';
+export * from './stages/dashboard';
 export * from './stages/dataset';
 export {
   ApprovedModelEndpoint,
@@ -30,11 +32,19 @@ export type {
 } from './stages/endpoint/endpoint-settings';
 export * from './stages/evaluation';
 export { JobRole, type JobRoleProps, PipelineRole, type PipelineRoleProps } from './stages/execution-role';
+export type { ModelApprovalStatus } from './stages/model-package-events';
 export * from './stages/model-package-group';
+export * from './stages/notification';
+export { PIPELINE_METRICS_NAMESPACE, PipelineStage } from './stages/pipeline-stage';
 export * from './stages/quality-gate';
 export * from './stages/registration';
-export * from './stages/sagemaker-pipeline';
+export {
+  LOCAL_IMAGES_METADATA,
+  SageMakerPipeline,
+  type SageMakerPipelineProps,
+} from './stages/sagemaker-pipeline';
 export * from './stages/split';
+export * from './stages/tracking';
 export { ByocTraining, type ByocTrainingProps, type TrainingHyperparameters } from './stages/training/byoc-training';
 export type { Framework } from './stages/training/framework-image';
 export type { Launcher, LauncherProps } from './stages/training/launcher';
@@ -61,3 +71,9 @@ export {
 } from './stages/tuning/hyperparameter-range';
 export { Tuning } from './stages/tuning/tuning';
 export type { TunedImage, TunedScript, TuningProps, TuningStrategy } from './stages/tuning/tuning-props';
+export * from './triggers/awaited-execution';
+export * from './triggers/github-actions';
+export { ModelApproval, type ModelApprovalProps } from './triggers/model-approval';
+export { NewData, type NewDataProps } from './triggers/new-data';
+export { PipelineSchedule, type PipelineScheduleProps } from './triggers/schedule';
+export type { DeliveryProps, StartParameters, StartProps } from './triggers/start';

@@ -1,8 +1,9 @@
 // scanline run: a CDK app's pipeline on this machine, from the definition to predictions of an endpoint.
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { packageRoot } from '../../training/native/cache';
+import { collectParameter } from './arguments';
 
 interface Options {
   app?: string;
@@ -11,12 +12,6 @@ interface Options {
   parameter: Record<string, string>;
   state: string;
   out: string;
-}
-
-function collectParameter(text: string, previous: Record<string, string>): Record<string, string> {
-  const [, name, value] = /^([^=]+)=(.*)$/.exec(text) ?? [];
-  if (name === undefined || value === undefined) throw new InvalidArgumentError('write it as Name=value');
-  return { ...previous, [name]: value };
 }
 
 export function runCommand(): Command {

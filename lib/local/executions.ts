@@ -2,9 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type {
+  DescribePipelineDefinitionForExecutionResponse,
   DescribePipelineExecutionResponse,
+  ListPipelineExecutionsRequest,
   Parameter,
   PipelineExecutionStep,
+  PipelineExecutionSummary,
   StartPipelineExecutionRequest,
 } from '@aws-sdk/client-sagemaker';
 import { allSteps, dependenciesOf, type StepDefinition } from '../pipeline';
@@ -120,6 +123,29 @@ export class Executions {
   listParameters(executionArn: string): Parameter[] {
     const { parameters } = this.execution(executionArn);
     return Object.entries(parameters).map(([Name, value]) => ({ Name, Value: String(value) }));
+  }
+
+  /** What an execution runs, whatever became of its pipeline since. */
+  describeDefinition(executionArn: string): DescribePipelineDefinitionForExecutionResponse {
+    const { definition, description } = this.execution(executionArn);
+    return { PipelineDefinition: JSON.stringify(definition), CreationTime: description.CreationTime };
+  }
+
+  /** The executions of a pipeline, newest first unless that is asked for otherwise. */
+  list({ PipelineName = '', SortOrder = 'Descending', MaxResults }: ListPipelineExecutionsRequest) {
+    const { PipelineArn } = this.pipelines.describe(PipelineName);
+    const summaries: PipelineExecutionSummary[] = this.executions
+      .list()
+      .filter(({ description }) => description.PipelineArn === PipelineArn)
+      .map(({ description }) => ({
+        PipelineExecutionArn: description.PipelineExecutionArn,
+        PipelineExecutionDisplayName: description.PipelineExecutionDisplayName,
+        PipelineExecutionStatus: description.PipelineExecutionStatus,
+        PipelineExecutionFailureReason: description.FailureReason,
+        StartTime: description.CreationTime,
+      }));
+    if (SortOrder === 'Descending') summaries.reverse();
+    return summaries.slice(0, MaxResults);
   }
 
   /** The steps that have begun, newest first. */

@@ -10,6 +10,7 @@ import type {
   CreateTrainingJobRequest,
   DescribeModelPackageOutput,
   ListModelPackagesInput,
+  ListPipelineExecutionsRequest,
   StartPipelineExecutionRequest,
   UpdateEndpointInput,
   UpdatePipelineRequest,
@@ -56,6 +57,11 @@ export function makeOperations({
       PipelineExecutionArn: executions.stop(request.PipelineExecutionArn),
     }),
     DescribePipelineExecution: (request: ExecutionRequest) => executions.describe(request.PipelineExecutionArn),
+    DescribePipelineDefinitionForExecution: (request: ExecutionRequest) =>
+      executions.describeDefinition(request.PipelineExecutionArn),
+    ListPipelineExecutions: (request: ListPipelineExecutionsRequest) => ({
+      PipelineExecutionSummaries: executions.list(request),
+    }),
     ListPipelineExecutionSteps: (request: ExecutionRequest) => ({
       PipelineExecutionSteps: executions.listSteps(request.PipelineExecutionArn),
     }),

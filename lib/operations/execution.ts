@@ -2,17 +2,22 @@
 import {
   CreateModelPackageGroupCommand,
   CreatePipelineCommand,
+  DescribePipelineDefinitionForExecutionCommand,
   DescribePipelineExecutionCommand,
   DescribeTrainingJobCommand,
-  ListPipelineExecutionStepsCommand,
+  ListPipelineExecutionsCommand,
   type MetricData,
   type PipelineExecutionStatus,
   type PipelineExecutionStep,
+  paginateListPipelineExecutionSteps,
   type SageMakerClient,
   SageMakerServiceException,
   StartPipelineExecutionCommand,
+  StopPipelineExecutionCommand,
   UpdatePipelineCommand,
 } from '@aws-sdk/client-sagemaker';
+import { allSteps, type StepDefinition } from '../pipeline';
+import { OperationError } from './errors';
 
 export interface PushOptions {
   readonly name: string;
@@ -83,12 +88,10 @@ export async function describeExecution(client: SageMakerClient, executionArn: s
   const { PipelineExecutionStatus, FailureReason } = await client.send(
     new DescribePipelineExecutionCommand({ PipelineExecutionArn }),
   );
-  const { PipelineExecutionSteps = [] } = await client.send(
-    new ListPipelineExecutionStepsCommand({ PipelineExecutionArn, MaxResults: 100 }),
-  );
-  const steps = [...PipelineExecutionSteps].sort(
-    (a, b) => (a.StartTime?.getTime() ?? 0) - (b.StartTime?.getTime() ?? 0),
-  );
+  const begun: PipelineExecutionStep[] = [];
+  const pages = paginateListPipelineExecutionSteps({ client, pageSize: 100 }, { PipelineExecutionArn });
+  for await (const { PipelineExecutionSteps = [] } of pages) begun.push(...PipelineExecutionSteps);
+  const steps = begun.sort((a, b) => (a.StartTime?.getTime() ?? 0) - (b.StartTime?.getTime() ?? 0));
   const training = steps.findLast((step) => step.Metadata?.TrainingJob)?.Metadata?.TrainingJob?.Arn;
   const metrics = training ? await trainingMetrics(client, training) : [];
   return {
@@ -101,8 +104,50 @@ export async function describeExecution(client: SageMakerClient, executionArn: s
 
 async function trainingMetrics(client: SageMakerClient, jobArn: string): Promise<readonly MetricData[]> {
   const TrainingJobName = jobArn.slice(jobArn.indexOf('/') + 1);
-  const { FinalMetricDataList = [] } = await client.send(new DescribeTrainingJobCommand({ TrainingJobName }));
-  return FinalMetricDataList;
+  try {
+    const { FinalMetricDataList = [] } = await client.send(new DescribeTrainingJobCommand({ TrainingJobName }));
+    return FinalMetricDataList;
+  } catch (error) {
+    // who may see the pipeline need not be allowed to see its jobs
+    if (error instanceof SageMakerServiceException && error.name === 'AccessDeniedException') return [];
+    throw error;
+  }
+}
+
+/** All steps that an execution may run, those in branches too. */
+export async function executionDefinition(
+  client: SageMakerClient,
+  executionArn: string,
+): Promise<readonly StepDefinition[]> {
+  const { PipelineDefinition = '{}' } = await client.send(
+    new DescribePipelineDefinitionForExecutionCommand({ PipelineExecutionArn: executionArn }),
+  );
+  const { Steps = [] } = JSON.parse(PipelineDefinition) as { Steps?: readonly StepDefinition[] };
+  return allSteps(Steps);
+}
+
+/**
+ * The ARN of an execution that is named by its ARN, or by its pipeline: then the one that was started last.
+ *
+ * @throws OperationError where the pipeline has none
+ */
+export async function findExecution(client: SageMakerClient, named: string): Promise<string> {
+  if (named.startsWith('arn:')) return named;
+  const { PipelineExecutionSummaries: [latest] = [] } = await client.send(
+    new ListPipelineExecutionsCommand({
+      PipelineName: named,
+      SortBy: 'CreationTime',
+      SortOrder: 'Descending',
+      MaxResults: 1,
+    }),
+  );
+  if (latest?.PipelineExecutionArn !== undefined) return latest.PipelineExecutionArn;
+  throw new OperationError(`the pipeline ${named} has no execution yet.`, `start one: scanline start ${named}.`);
+}
+
+/** Asks for the end of an execution: its jobs are stopped, which takes a while. */
+export async function stopExecution(client: SageMakerClient, executionArn: string): Promise<void> {
+  await client.send(new StopPipelineExecutionCommand({ PipelineExecutionArn: executionArn }));
 }
 
 /** Whether an execution has come to its end. */

@@ -1,7 +1,8 @@
 // The evaluation stage: a trained model on images that it has never seen; the result is a property file.
 import type { IRole } from 'aws-cdk-lib/aws-iam';
-import { Construct } from 'constructs';
+import type { Construct } from 'constructs';
 import { type Expression, join, jsonGet, ProcessingStep, type PropertyFile, type Text } from '../pipeline';
+import { PipelineStage } from './pipeline-stage';
 import { network, oneInstance, outputs, type ProcessingSettings, processingOutput, s3Input } from './processing';
 import type { TrainedModel } from './training/training-stage';
 
@@ -23,7 +24,7 @@ const FOLDERS = {
 
 const REPORT: PropertyFile = { name: 'Evaluation', outputName: 'evaluation', path: 'evaluation.json' };
 
-export class Evaluation extends Construct {
+export class Evaluation extends PipelineStage {
   readonly step: ProcessingStep;
   /** Share of the held-out images that are classified right. */
   readonly accuracy: Expression<number>;

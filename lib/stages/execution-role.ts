@@ -1,21 +1,13 @@
 // The two roles of a pipeline, each with no more than it needs: one that starts the jobs, and one that the jobs work with.
-import { Stack, Token, Validations } from 'aws-cdk-lib';
-import {
-  type AddToPrincipalPolicyResult,
-  ArnPrincipal,
-  type IPrincipal,
-  type IRole,
-  ManagedPolicy,
-  PolicyStatement,
-  Role,
-  ServicePrincipal,
-} from 'aws-cdk-lib/aws-iam';
+import { Stack, Token } from 'aws-cdk-lib';
+import { ArnPrincipal, type IPrincipal, type IRole, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { IKey, Key } from 'aws-cdk-lib/aws-kms';
 import type { Bucket, IBucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import { allSteps, PipelineError, type Step, type StepDefinition } from '../pipeline';
 import type { ByocImage } from './byoc-image';
 import { bothCases, endpointPermissions } from './endpoint-permissions';
+import { ManagedRole } from './managed-role';
 import { modelPackages } from './model-package-permissions';
 
 const SAGEMAKER = 'sagemaker.amazonaws.com';
@@ -28,60 +20,11 @@ const KEY_ACTIONS = ['kms:Decrypt', 'kms:Encrypt', 'kms:GenerateDataKey', 'kms:D
 /** Volumes are encrypted by a grant that SageMaker passes on to EC2, and to nobody else. */
 export const GRANT_FOR_AWS = { Bool: { 'kms:GrantIsForAWSResource': 'true' } };
 
-/** A role of one policy, each of whose statements says why it is as wide as it is. */
-export abstract class SageMakerRole extends Role {
-  /** All that it may do. */
-  readonly policy: ManagedPolicy;
-
+/** A role that SageMaker works with, or what works for it. */
+export abstract class SageMakerRole extends ManagedRole {
   /** @param assumedBy @default SageMaker */
   constructor(scope: Construct, id: string, description: string, assumedBy?: IPrincipal) {
-    super(scope, id, {
-      description,
-      assumedBy:
-        assumedBy ??
-        // nobody else's SageMaker may use it: https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
-        new ServicePrincipal(SAGEMAKER, {
-          conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(scope).account } },
-        }),
-    });
-    // a managed one, for the HIPAA and NIST packs refuse inline policies
-    this.policy = new ManagedPolicy(this, 'Policy', { description, roles: [this] });
-  }
-
-  /** Into the one policy, whoever grants it: grants go to an inline policy otherwise. */
-  override addToPrincipalPolicy(statement: PolicyStatement): AddToPrincipalPolicyResult {
-    this.policy.addStatements(statement);
-    for (const action of statement.actions.filter((name) => /^kms:.*\*$/.test(name))) {
-      Validations.of(this.policy).acknowledge({
-        id: `AwsSolutions-IAM5[Action::${action}]`,
-        reason: 'the variants of one call, with one key: as CDK grants it',
-      });
-    }
-    for (const resource of statement.resources.filter((arn) => arn.endsWith(':network-interface/*'))) {
-      this.acknowledgeWildcard(
-        resource,
-        'EC2 numbers the network interfaces that SageMaker makes; subnets and groups are named',
-      );
-    }
-    return { statementAdded: true, policyDependable: this.policy };
-  }
-
-  /** @param reason why the resources cannot be named more narrowly, where they have a wildcard */
-  protected allow(
-    actions: readonly string[],
-    resources: readonly string[],
-    { reason, conditions }: { reason?: string; conditions?: Record<string, unknown> } = {},
-  ): void {
-    this.policy.addStatements(
-      new PolicyStatement({ actions: [...actions], resources: [...resources], ...(conditions && { conditions }) }),
-    );
-    if (reason !== undefined) for (const resource of resources) this.acknowledgeWildcard(resource, reason);
-  }
-
-  /** One finding of cdk-nag's AwsSolutions-IAM5, by the name that it gives it. */
-  protected acknowledgeWildcard(resource: string, reason: string): void {
-    const id = `AwsSolutions-IAM5[Resource::${flatten(Stack.of(this).resolve(resource))}]`;
-    Validations.of(this.policy).acknowledge({ id, reason });
+    super(scope, id, { service: SAGEMAKER, description, ...(assumedBy && { assumedBy }) });
   }
 
   /** What every container needs: its image, its logs and its metrics. */
@@ -117,16 +60,6 @@ export abstract class SageMakerRole extends Role {
   protected arn(resource: string): string {
     return Stack.of(this).formatArn({ service: 'sagemaker', resource });
   }
-}
-
-/** An ARN as cdk-nag writes it: references in angle brackets. */
-function flatten(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return String(value);
-  const [[key, argument] = []] = Object.entries(value);
-  if (key === 'Ref') return `<${argument}>`;
-  if (key === 'Fn::GetAtt') return `<${(argument as string[]).join('.')}>`;
-  if (key === 'Fn::Join') return (argument as [string, unknown[]])[1].map(flatten).join(argument[0]);
-  return JSON.stringify(value);
 }
 
 export interface JobRoleProps {

@@ -1,6 +1,7 @@
 // The quality gate: goes on only with a model that is good enough; ends the execution as failed otherwise.
-import { Construct } from 'constructs';
+import type { Construct } from 'constructs';
 import { ConditionStep, type Expression, FailStep, greaterThanOrEqualTo, join, type Step } from '../pipeline';
+import { PipelineStage } from './pipeline-stage';
 
 export interface QualityGateProps {
   /** What is asked for, e.g. an evaluation's accuracy. */
@@ -13,7 +14,7 @@ export interface QualityGateProps {
   readonly ifSteps: readonly Step[];
 }
 
-export class QualityGate extends Construct {
+export class QualityGate extends PipelineStage {
   readonly step: ConditionStep;
 
   constructor(scope: Construct, id: string, props: QualityGateProps) {

@@ -2,7 +2,7 @@
 import type { DriftCheckBaselines, ModelMetrics, TransformInstanceType } from '@aws-sdk/client-sagemaker';
 import type { IRole } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
-import { Construct } from 'constructs';
+import type { Construct } from 'constructs';
 import {
   type Finding,
   ModelStep,
@@ -16,6 +16,7 @@ import { refusal } from './checks';
 import type { Evaluation } from './evaluation';
 import { knownText } from './known-text';
 import { ModelPackageGroup } from './model-package-group';
+import { PipelineStage } from './pipeline-stage';
 import type { TrainedModel } from './training/training-stage';
 
 export interface RegistrationProps {
@@ -51,7 +52,7 @@ export interface RegistrationProps {
 
 const IMAGE_TYPES = ['image/png', 'image/jpeg', 'application/json'];
 
-export class Registration extends Construct {
+export class Registration extends PipelineStage {
   readonly step: RegisterModelStep;
   /** Makes the model that an endpoint serves. */
   readonly modelStep: ModelStep;

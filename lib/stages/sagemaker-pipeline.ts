@@ -1,10 +1,12 @@
 // The pipeline itself as a resource: AWS::SageMaker::Pipeline with the checked definition.
-import { Annotations, Stack } from 'aws-cdk-lib';
-import type { IRole } from 'aws-cdk-lib/aws-iam';
-import { CfnPipeline } from 'aws-cdk-lib/aws-sagemaker';
-import { Construct } from 'constructs';
+import { Annotations, Resource, Stack, Token } from 'aws-cdk-lib';
+import { Metric, type MetricOptions, Stats } from 'aws-cdk-lib/aws-cloudwatch';
+import { Grant, type IGrantable, type IRole } from 'aws-cdk-lib/aws-iam';
+import { CfnPipeline, type IPipeline, type PipelineReference } from 'aws-cdk-lib/aws-sagemaker';
+import type { Construct } from 'constructs';
 import { type Parameter, Pipeline, type Step, warningsOf } from '../pipeline';
 import type { ByocImage } from './byoc-image';
+import { PIPELINE_METRICS_NAMESPACE, takeSteps } from './pipeline-stage';
 
 export interface SageMakerPipelineProps {
   readonly pipelineName: string;
@@ -23,19 +25,43 @@ export interface SageMakerPipelineProps {
 /** Where the template says by which commands the jobs of an image run locally. */
 export const LOCAL_IMAGES_METADATA = 'scanline:images';
 
-export class SageMakerPipeline extends Construct {
+/**
+ * ARNs of a pipeline: with the name as it was given and as SageMaker writes it in ARNs, in lower case, for IAM and EventBridge
+ * tell them apart.
+ */
+export function pipelineArns({ pipelineName, pipelineArn }: IPipeline): string[] {
+  if (Token.isUnresolved(pipelineName)) return [pipelineArn];
+  // the tokens of region and account stay as they are
+  const stem = pipelineArn.slice(0, pipelineArn.lastIndexOf('/') + 1);
+  return [...new Set([pipelineName, pipelineName.toLowerCase()])].map((name) => `${stem}${name}`);
+}
+
+/** An `IPipeline`, so that all of CDK's that takes one takes it, e.g. `SageMakerStartPipelineExecution` of the schedulers. */
+export class SageMakerPipeline extends Resource implements IPipeline {
+  readonly pipelineName: string;
+  readonly pipelineArn: string;
   readonly resource: CfnPipeline;
   readonly pipeline: Pipeline;
+  /** What may be chosen when it is started. */
+  readonly parameters: readonly Parameter[];
 
   /** @throws PipelineError naming all that is wrong with the pipeline */
   constructor(scope: Construct, id: string, props: SageMakerPipelineProps) {
     super(scope, id);
     const { pipelineName, role, steps, parameters = [], description, images = [], maxParallelSteps } = props;
+    this.pipelineName = pipelineName;
+    this.parameters = parameters;
+    this.pipelineArn = Stack.of(this).formatArn({
+      service: 'sagemaker',
+      resource: 'pipeline',
+      resourceName: Token.isUnresolved(pipelineName) ? pipelineName : pipelineName.toLowerCase(),
+    });
     this.pipeline = new Pipeline(pipelineName, {
       parameters,
       steps,
       ...(maxParallelSteps !== undefined && { maxParallelSteps }),
     });
+    takeSteps(pipelineName, this.pipeline.steps);
     for (const { where, problem, fix } of warningsOf(this.pipeline.findings()))
       Annotations.of(this).addWarningV2('scanline:pipeline', `${where}: ${problem} Fix: ${fix}`);
     const { parallelism } = this.pipeline;
@@ -53,4 +79,98 @@ export class SageMakerPipeline extends Construct {
     );
     if (local.length > 0) this.resource.addMetadata(LOCAL_IMAGES_METADATA, local);
   }
+
+  get pipelineRef(): PipelineReference {
+    return { pipelineName: this.pipelineName };
+  }
+
+  /** Lets somebody start it. */
+  grantStartPipelineExecution(grantee: IGrantable): Grant {
+    return Grant.addToPrincipal({
+      grantee,
+      actions: ['sagemaker:StartPipelineExecution'],
+      resourceArns: pipelineArns(this),
+    });
+  }
+
+  /** Lets somebody see it, its executions and their steps; not what they read and write. */
+  grantRead(grantee: IGrantable): Grant {
+    return grantRead(this, grantee);
+  }
+
+  /** Lets somebody stop its executions. */
+  grantStop(grantee: IGrantable): Grant {
+    return Grant.addToPrincipal({
+      grantee,
+      actions: ['sagemaker:StopPipelineExecution'],
+      resourceArns: executionArns(this),
+    });
+  }
+
+  /**
+   * A metric of all its executions.
+   *
+   * @param metricName ExecutionStarted, ExecutionSucceeded, ExecutionFailed, ExecutionStopped or ExecutionDuration
+   * @param props by default the sum over five minutes, of durations the average
+   */
+  metric(metricName: string, props?: MetricOptions): Metric {
+    return pipelineMetric(this, metricName, props);
+  }
+
+  /** How many executions have begun. @param props by default the sum over five minutes */
+  metricStarted(props?: MetricOptions): Metric {
+    return this.metric('ExecutionStarted', props);
+  }
+
+  /** How many executions have succeeded. @param props by default the sum over five minutes */
+  metricSucceeded(props?: MetricOptions): Metric {
+    return this.metric('ExecutionSucceeded', props);
+  }
+
+  /** How many executions have failed. @param props by default the sum over five minutes */
+  metricFailed(props?: MetricOptions): Metric {
+    return this.metric('ExecutionFailed', props);
+  }
+
+  /** How many executions were stopped. @param props by default the sum over five minutes */
+  metricStopped(props?: MetricOptions): Metric {
+    return this.metric('ExecutionStopped', props);
+  }
+
+  /** How long executions took, in milliseconds. @param props by default the average over five minutes */
+  metricDuration(props?: MetricOptions): Metric {
+    return this.metric('ExecutionDuration', props);
+  }
+}
+
+/** ARNs of all executions of a pipeline. */
+export function executionArns(pipeline: IPipeline): string[] {
+  return pipelineArns(pipeline).map((arn) => `${arn}/execution/*`);
+}
+
+/** Lets somebody see a pipeline, its executions and their steps. */
+export function grantRead(pipeline: IPipeline, grantee: IGrantable): Grant {
+  return Grant.addToPrincipal({
+    grantee,
+    actions: [
+      'sagemaker:DescribePipeline',
+      'sagemaker:DescribePipelineDefinitionForExecution',
+      'sagemaker:DescribePipelineExecution',
+      'sagemaker:ListPipelineExecutions',
+      'sagemaker:ListPipelineExecutionSteps',
+      'sagemaker:ListPipelineParametersForExecution',
+    ],
+    resourceArns: [...pipelineArns(pipeline), ...executionArns(pipeline)],
+  });
+}
+
+/** A metric of the executions of a pipeline, also of one that is imported. */
+export function pipelineMetric({ pipelineName }: IPipeline, metricName: string, props: MetricOptions = {}): Metric {
+  return new Metric({
+    namespace: PIPELINE_METRICS_NAMESPACE,
+    metricName,
+    dimensionsMap: { PipelineName: pipelineName },
+    statistic: metricName.endsWith('Duration') ? Stats.AVERAGE : Stats.SUM,
+    ...props,
+  });
 }

@@ -1,8 +1,9 @@
 // The split stage: class folders of images into train, validation and test, without tearing groups apart.
 import type { IRole } from 'aws-cdk-lib/aws-iam';
-import { Construct } from 'constructs';
+import type { Construct } from 'constructs';
 import { type Expression, ProcessingStep, type Text } from '../pipeline';
 import type { ByocImage } from './byoc-image';
+import { PipelineStage } from './pipeline-stage';
 import { network, oneInstance, outputs, type ProcessingSettings, processingOutput, s3Input } from './processing';
 
 export interface SplitProps extends ProcessingSettings {
@@ -30,7 +31,7 @@ const FOLDERS = {
   test: '/opt/ml/processing/output/test',
 };
 
-export class Split extends Construct {
+export class Split extends PipelineStage {
   readonly step: ProcessingStep;
   /** S3 URIs of the parts. */
   readonly train: Expression<string>;

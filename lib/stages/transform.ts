@@ -2,7 +2,7 @@
 import type { TransformInstanceType } from '@aws-sdk/client-sagemaker';
 import type { IRole } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
-import { Construct } from 'constructs';
+import type { Construct } from 'constructs';
 import {
   type Expression,
   type Finding,
@@ -31,6 +31,7 @@ import {
 } from './checks';
 import { knownText } from './known-text';
 import { hasLocalDisks } from './local-disks';
+import { PipelineStage } from './pipeline-stage';
 import { DEFAULT_INSTANCE_TYPE, RETRY_ON_CAPACITY } from './training/training-settings';
 import { whereOf } from './training/training-stage';
 
@@ -265,7 +266,7 @@ function transformArguments(props: TransformProps, modelName: Text): TransformAr
   };
 }
 
-export class Transform extends Construct {
+export class Transform extends PipelineStage {
   readonly step: TransformStep;
   /** Makes the model of a `modelPackage`; undefined where a `model` was given. */
   readonly modelStep: ModelStep | undefined;

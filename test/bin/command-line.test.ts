@@ -9,6 +9,9 @@ import { temporaryFolder } from '../training/temporary-folder';
 /** The commands, with the options that each must have. */
 const COMMANDS: Record<string, readonly string[]> = {
   run: [],
+  start: ['name'],
+  watch: ['name'],
+  stop: ['name'],
   setup: [],
   doctor: [],
   split: ['--data', 'a', '--out', 'b'],

@@ -39,12 +39,12 @@ function checkpointConfig(step: string, settings: TrainingSettings): CheckpointA
 type CheckpointArguments = NonNullable<TrainingArguments['CheckpointConfig']>;
 
 /** What the container finds in its environment; a warm pool keeps the caches of pip and npm. */
-function environmentOf({ keepAlive, environment }: TrainingSettings): Readonly<Record<string, Text>> {
+function environmentOf({ keepAlive, tracking, environment }: TrainingSettings): Readonly<Record<string, Text>> {
   const caches = keepAlive && {
     PIP_CACHE_DIR: `${WARM_POOL_CACHE}/pip`,
     npm_config_cache: `${WARM_POOL_CACHE}/npm`,
   };
-  return { ...caches, ...environment };
+  return { ...caches, ...tracking?.environment, ...environment };
 }
 
 /** The arguments of the training step. */
@@ -60,6 +60,7 @@ export function trainingArguments(step: string, settings: TrainingSettings, job:
   } = settings;
   const checkpoint = checkpointConfig(step, settings);
   const environment = environmentOf(settings);
+  const tensorBoard = settings.tensorBoardOutput ?? settings.tracking?.tensorBoardOutput;
   const channels = Object.entries(settings.channels).map(([name, channel]) => toChannel(name, channel));
   const metrics = Object.entries(settings.metricDefinitions ?? job.metricDefinitions ?? {});
   const wait = maxWait?.toSeconds() ?? 2 * maxRuntime.toSeconds();
@@ -96,7 +97,7 @@ export function trainingArguments(step: string, settings: TrainingSettings, job:
     ...(settings.debugRules && { DebugRuleConfigurations: settings.debugRules }),
     ...(settings.profiler && { ProfilerConfig: settings.profiler }),
     ...(settings.profilerRules && { ProfilerRuleConfigurations: settings.profilerRules }),
-    ...(settings.tensorBoardOutput && { TensorBoardOutputConfig: settings.tensorBoardOutput }),
+    ...(tensorBoard && { TensorBoardOutputConfig: tensorBoard }),
     ...(Object.keys(tags).length > 0 && { Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })) }),
   };
 }

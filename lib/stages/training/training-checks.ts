@@ -96,6 +96,18 @@ function checkChannels(settings: TrainingSettings, refuse: Refuse): void {
   }
 }
 
+function checkTracking({ tracking, networkIsolation, tensorBoardOutput }: TrainingSettings, refuse: Refuse): void {
+  const cut = networkIsolation ? (tracking?.networked ?? []) : [];
+  if (cut.length > 0) {
+    const fix =
+      'set networkIsolation to false, and vpc to a network that leads there and nowhere else; or keep TensorBoard alone';
+    refuse('tracking', `${cut.join(' and ')} with networkIsolation`, 'what needs no network', fix);
+  }
+  if (tracking?.tensorBoardOutput && tensorBoardOutput) {
+    refuse('tensorBoardOutput', 'given, and tracking has its own', 'one of them', 'leave out one');
+  }
+}
+
 function checkNetwork({ vpc, subnets, securityGroups }: TrainingSettings, refuse: Refuse): void {
   if (vpc) {
     const given = securityGroups?.length;
@@ -132,6 +144,7 @@ export function checkTrainingSettings(where: string, settings: TrainingSettings)
     checkS3Uri('checkpointUri', settings.checkpointUri || undefined, refuse);
     checkChannels(settings, refuse);
     checkNetwork(settings, refuse);
+    checkTracking(settings, refuse);
     checkEnvironment(settings.environment, ENVIRONMENT, refuse);
     checkMetrics(settings, refuse);
     checkTags(settings.tags, refuse);

@@ -11,6 +11,7 @@ import type { ISecurityGroup, IVpc, SubnetSelection } from 'aws-cdk-lib/aws-ec2'
 import type { IRole } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { JobException, Resolvable, RetryPolicy, StepException, Text } from '../../pipeline';
+import type { Tracking } from '../tracking';
 import type { InputMode, TrainingChannel } from './training-channel';
 
 export interface TrainingSettings {
@@ -62,6 +63,8 @@ export interface TrainingSettings {
   readonly profilerRules?: readonly Resolvable<ProfilerRuleConfiguration>[];
   /** Where TensorBoard's files are kept. @default nowhere */
   readonly tensorBoardOutput?: Resolvable<TensorBoardOutputConfig>;
+  /** Where the job reports to: MLflow, TensorBoard, W&B; its role is allowed what that needs. @default nowhere */
+  readonly tracking?: Tracking;
   /** The network that the job runs in. @default SageMaker's own */
   readonly vpc?: IVpc;
   /** @default the private subnets of the VPC */

@@ -2,7 +2,7 @@
 import { Annotations, Stack } from 'aws-cdk-lib';
 import { Connections, type IConnectable, type ISecurityGroup, Port, SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
-import { Construct } from 'constructs';
+import type { Construct } from 'constructs';
 import {
   type Expression,
   type Finding,
@@ -13,6 +13,7 @@ import {
 } from '../../pipeline';
 import type { ByocImage } from '../byoc-image';
 import { hasLocalDisks } from '../local-disks';
+import { PipelineStage } from '../pipeline-stage';
 import { type TrainingJob, type TrainingWork, trainingArguments } from './training-arguments';
 import { checkTrainingSettings } from './training-checks';
 import { RETRY_ON_CAPACITY, type TrainingSettings } from './training-settings';
@@ -30,7 +31,7 @@ export interface TrainedModel {
 }
 
 /** A stage that trains, once or many times. */
-export abstract class TrainingJobStage extends Construct implements IConnectable {
+export abstract class TrainingJobStage extends PipelineStage implements IConnectable {
   private network?: Connections;
 
   /**
@@ -55,6 +56,7 @@ export abstract class TrainingJobStage extends Construct implements IConnectable
   protected jobArguments(settings: TrainingSettings, job: TrainingWork): TrainingArguments {
     const network = this.join(settings);
     this.grantKeys(settings);
+    settings.tracking?.grantTrack(settings.role);
     return trainingArguments(this.node.id, settings, { ...job, ...(network && { network }) });
   }
 
