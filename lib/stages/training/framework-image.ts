@@ -92,6 +92,11 @@ function releaseOf(framework: Framework, version: string | undefined): [string, 
   return releases.findLast(([name]) => version === undefined || name === version || name.startsWith(`${version}.`));
 }
 
+/** The whole version that a version names, the newest where none is named; undefined where there is none such. */
+export function releaseVersion(framework: Framework, version: string | undefined): string | undefined {
+  return releaseOf(framework, version)?.[0];
+}
+
 /** Whether an instance type has GPUs: its family begins with g or p. */
 export function hasGpu(instanceType: Text | undefined): boolean {
   return /^ml\.[gp]\d/.test(knownText(instanceType ?? 'ml.g5.xlarge') ?? 'ml.g5.xlarge');

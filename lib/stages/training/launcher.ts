@@ -1,10 +1,10 @@
 // How a script is started on several GPUs or instances, as AWS's Python SDK 2 asks its containers for it.
 import { Expression, type Finding, type Text } from '../../pipeline';
-import { hasGpu } from './framework-image';
+import { type Framework, hasGpu, releaseVersion } from './framework-image';
 import { refusal, toText } from './training-settings';
 
 /**
- * - pytorchddp: PyTorch's DistributedDataParallel, by mpirun, a process a GPU
+ * - pytorchddp: PyTorch's DistributedDataParallel, by mpirun and SageMaker's own library, a process a GPU; on PyTorch up to 2.2
  * - torch_distributed: torchrun, a process a GPU
  * - mpi: mpirun, also Horovod
  * - parameter_server: TensorFlow's
@@ -20,12 +20,21 @@ export interface LauncherProps {
   readonly mpiOptions?: string;
 }
 
+/** The newest PyTorch whose images have that library: fw_utils.py of AWS's Python SDK 2.257.7. */
+const NEWEST_PYTORCH_DDP = '2.2.0';
+
 const LAUNCHERS: readonly Launcher[] = ['pytorchddp', 'torch_distributed', 'mpi', 'parameter_server'];
 
 /** What is wrong with the props, all at once. */
 export function checkLauncher(
   where: string,
-  props: LauncherProps & { readonly framework?: string; readonly entryPoint: string; readonly instanceType?: Text },
+  props: LauncherProps & {
+    readonly framework?: Framework;
+    readonly version?: string;
+    readonly image?: unknown;
+    readonly entryPoint: string;
+    readonly instanceType?: Text;
+  },
 ): Finding[] {
   const { launcher, processesPerHost, mpiOptions, framework, entryPoint, instanceType } = props;
   const findings: Finding[] = [];
@@ -38,6 +47,13 @@ export function checkLauncher(
   }
   if ((framework === 'pytorch' || framework === 'huggingface') && launcher === 'parameter_server') {
     refuse('launcher', `${launcher} with ${framework}`, 'torch_distributed, pytorchddp or mpi', 'choose one of these');
+  }
+  if (framework === 'pytorch' && props.image === undefined && launcher === 'pytorchddp') {
+    const version = releaseVersion(framework, props.version);
+    if (version !== undefined && version.localeCompare(NEWEST_PYTORCH_DDP, 'en', { numeric: true }) > 0) {
+      const fix = "set launcher to torch_distributed, or version to '2.2'";
+      refuse('launcher', `pytorchddp with PyTorch ${version}`, `it up to ${NEWEST_PYTORCH_DDP}`, fix);
+    }
   }
   if (launcher === 'torch_distributed' && !entryPoint.endsWith('.py')) {
     refuse('entryPoint', `'${entryPoint}'`, 'with torch_distributed a .py file', 'start from a Python program');
@@ -58,7 +74,7 @@ export function checkLauncher(
 
 /** The hyperparameters by which the container is told. */
 export function launcherHyperparameters(
-  { launcher, processesPerHost, mpiOptions = '' }: LauncherProps,
+  { launcher, processesPerHost, mpiOptions = '', framework }: LauncherProps & { readonly framework?: Framework },
   instanceType: Text,
 ): Readonly<Record<string, Text>> {
   // the SDK leaves what the pipeline fills in without quotes
@@ -68,7 +84,13 @@ export function launcherHyperparameters(
     case undefined:
       return {};
     case 'pytorchddp':
-      return { sagemaker_pytorch_ddp_enabled: 'true', sagemaker_instance_type };
+      // the SDK's PyTorch estimator asks for SageMaker's library, its Hugging Face estimator for the toolkit's own launcher
+      if (framework === 'huggingface') return { sagemaker_pytorch_ddp_enabled: 'true', sagemaker_instance_type };
+      return {
+        sagemaker_distributed_dataparallel_enabled: 'true',
+        sagemaker_distributed_dataparallel_custom_mpi_options: '""',
+        sagemaker_instance_type,
+      };
     case 'torch_distributed':
       return { sagemaker_torch_distributed_enabled: 'true', sagemaker_instance_type };
     case 'mpi':

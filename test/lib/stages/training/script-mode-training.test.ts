@@ -140,8 +140,12 @@ test("hyperparameters are as AWS's Python SDK writes them in a pipeline: JSON, a
 for (const [props, expected] of [
   [{}, {}],
   [
-    { launcher: 'pytorchddp', instanceType: 'ml.p4d.24xlarge' },
-    { sagemaker_pytorch_ddp_enabled: 'true', sagemaker_instance_type: '"ml.p4d.24xlarge"' },
+    { launcher: 'pytorchddp', version: '2.2', instanceType: 'ml.p4d.24xlarge' },
+    {
+      sagemaker_distributed_dataparallel_enabled: 'true',
+      sagemaker_distributed_dataparallel_custom_mpi_options: '""',
+      sagemaker_instance_type: '"ml.p4d.24xlarge"',
+    },
   ],
   [
     { launcher: 'torch_distributed' },
@@ -240,9 +244,13 @@ const DEFECTS: readonly (readonly [string, Partial<ScriptModeTrainingProps>, str
   ["launcher is 'horovod'", { launcher: 'horovod' as never }],
   ['launcher is torch_distributed with tensorflow', { framework: 'tensorflow', launcher: 'torch_distributed' }],
   ['launcher is parameter_server with pytorch', { launcher: 'parameter_server' }],
-  ['launcher is pytorchddp on an instance without a GPU', { launcher: 'pytorchddp', instanceType: 'ml.m5.xlarge' }],
+  [
+    'launcher is pytorchddp on an instance without a GPU',
+    { launcher: 'pytorchddp', version: '2.2', instanceType: 'ml.m5.xlarge' },
+  ],
+  ['launcher is pytorchddp with PyTorch 2.6.0', { launcher: 'pytorchddp' }],
   ['processesPerHost is 2', { processesPerHost: 2 }],
-  ['mpiOptions is -x', { mpiOptions: '-x', launcher: 'pytorchddp' }],
+  ['mpiOptions is -x', { mpiOptions: '-x', launcher: 'pytorchddp', version: '2.2' }],
   ['processesPerHost is 0', { launcher: 'mpi', processesPerHost: 0 }],
 ];
 
