@@ -1,4 +1,5 @@
-// The script-mode training stage: a Python program of one's own, on AWS's images for PyTorch, TensorFlow and Hugging Face.
+// The script-mode training stage: a Python program of one's own on AWS's images for PyTorch, TensorFlow and Hugging Face, or a
+// TypeScript program on our own image.
 import { Annotations, Stack } from 'aws-cdk-lib';
 import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 import type { Construct } from 'constructs';
@@ -7,6 +8,7 @@ import { ByocImage } from '../byoc-image';
 import { credentialsIn } from './credentials';
 import { checkFrameworkImage, type Framework, frameworkImage } from './framework-image';
 import { checkLauncher, type LauncherProps, launcherHyperparameters } from './launcher';
+import { bundleName, bundleScript, isNodeScript } from './script-bundle';
 import { findSource, type PackedFile, packSource, type SourceProps } from './source-package';
 import { refusal, type TrainingSettings, toText } from './training-settings';
 import { TrainingStage, whereOf } from './training-stage';
@@ -15,7 +17,7 @@ import { TrainingStage, whereOf } from './training-stage';
 export type ScriptHyperparameter = string | number | boolean | null | readonly ScriptHyperparameter[] | Expression;
 
 export interface ScriptModeTrainingProps extends TrainingSettings, SourceProps, LauncherProps {
-  /** Whose image; needed unless `image` is given. @default none */
+  /** Whose image; needed unless `image` is given or the entry point is .ts or .js. @default none */
   readonly framework?: Framework;
   /** The framework's version, e.g. 2.6.0 or 2.6; of Hugging Face that of transformers. @default the newest that is known */
   readonly version?: string;
@@ -23,7 +25,11 @@ export interface ScriptModeTrainingProps extends TrainingSettings, SourceProps, 
   readonly pythonVersion?: string;
   /** The rest of the image's tag, e.g. cu126-ubuntu22.04-sagemaker. @default as AWS's Python SDK has it */
   readonly containerVersion?: string;
-  /** An image of one's own that has sagemaker-training, or its URI. @default AWS's of the framework */
+  /**
+   * An image of one's own, or its URI: with sagemaker-training, or for a .ts or .js entry point one made from ours.
+   *
+   * @default AWS's of the framework; ours for a .ts or .js entry point
+   */
   readonly image?: ByocImage | string;
   /** What the script takes on its command line. @default none */
   readonly hyperparameters?: Readonly<Record<string, ScriptHyperparameter>>;
@@ -34,14 +40,31 @@ export interface ScriptModeTrainingProps extends TrainingSettings, SourceProps, 
 /** Under which the metadata of the synthesised app says what was packed. */
 export const PACKED_FILES_METADATA = 'scanline:packed';
 
+const NOTHING_MADE = { made: new Map<string, Uint8Array>(), findings: [] as readonly Finding[] };
+
 /** The channel by which the source comes to a job that is cut off from S3, as AWS's Python SDK names it. */
 const CODE_CHANNEL = 'code';
 
+/** Whether the source comes as a channel: where the job is cut off from S3, and on our image, which does not fetch from there. */
+function comesByChannel({ networkIsolation, entryPoint }: ScriptModeTrainingProps): boolean {
+  return networkIsolation === true || isNodeScript(entryPoint);
+}
+
 function checkScript(scope: Construct, where: string, props: ScriptModeTrainingProps): Finding[] {
-  const { framework, image, hyperparameters = {}, channels, networkIsolation } = props;
+  const { framework, image, hyperparameters = {}, channels } = props;
   const findings: Finding[] = [];
   const refuse = (...details: [string, unknown, string, string]) => findings.push(refusal(where, ...details));
-  if (image === undefined && framework === undefined) {
+  if (isNodeScript(props.entryPoint)) {
+    for (const prop of ['framework', 'launcher', 'requirements'] as const) {
+      if (props[prop] === undefined) continue;
+      refuse(
+        prop,
+        `'${props[prop]}' with '${props.entryPoint}'`,
+        'it with a Python program alone',
+        `leave ${prop} out`,
+      );
+    }
+  } else if (image === undefined && framework === undefined) {
     refuse(
       'framework',
       'left out, and so is image',
@@ -71,7 +94,7 @@ function checkScript(scope: Construct, where: string, props: ScriptModeTrainingP
       refuse(`hyperparameters.${name}`, kind, 'no credentials', 'read it from Secrets Manager inside the job');
     }
   }
-  if (networkIsolation && CODE_CHANNEL in channels) {
+  if (comesByChannel(props) && CODE_CHANNEL in channels) {
     refuse(`channels.${CODE_CHANNEL}`, 'that name', 'another, as the source comes by this one', 'rename the channel');
   }
   findings.push(...checkLauncher(where, props));
@@ -101,12 +124,14 @@ export class ScriptModeTraining extends TrainingStage {
   constructor(scope: Construct, id: string, props: ScriptModeTrainingProps) {
     super(scope, id);
     const where = whereOf(this);
-    const { files, findings } = findSource(where, props);
-    this.refuse(props, [...checkScript(this, where, props), ...findings]);
+    const { files: found, findings } = findSource(where, props);
+    const bundled = isNodeScript(props.entryPoint) && found.has(props.entryPoint);
+    const { files, made, ...bundle } = bundled ? bundleScript(where, props, found) : { files: found, ...NOTHING_MADE };
+    this.refuse(props, [...checkScript(this, where, props), ...findings, ...bundle.findings]);
     this.image = this.imageOf(props);
     this.image.grantPull(props.role);
 
-    const packed = packSource(files);
+    const packed = packSource(files, made);
     try {
       this.source = new Asset(this, 'Source', { path: packed.path });
     } finally {
@@ -127,13 +152,14 @@ export class ScriptModeTraining extends TrainingStage {
 
   protected imageOf(props: ScriptModeTrainingProps): ByocImage {
     const { image, framework } = props;
+    if (image === undefined && isNodeScript(props.entryPoint)) return ByocImage.scanline(this, 'Image');
     if (image === undefined) return frameworkImage(this, 'Image', { ...props, framework: framework as Framework });
     return typeof image === 'string' ? ByocImage.fromUri(this, 'Image', image) : image;
   }
 
-  /** A job that is cut off from S3 gets its source as a channel. */
+  /** A job that cannot fetch its source gets it as a channel. */
   protected settingsOf(props: ScriptModeTrainingProps): TrainingSettings {
-    if (!props.networkIsolation) return props;
+    if (!comesByChannel(props)) return props;
     return {
       ...props,
       channels: { ...props.channels, [CODE_CHANNEL]: { uri: this.source.s3ObjectUrl, inputMode: 'File' } },
@@ -147,14 +173,14 @@ export class ScriptModeTraining extends TrainingStage {
 
   /** The script's own, and those by which the container finds the script. */
   protected hyperparametersOf(props: ScriptModeTrainingProps): Readonly<Record<string, Text>> {
-    const { hyperparameters = {}, entryPoint, networkIsolation, logLevel = 20, instanceType = 'ml.g5.xlarge' } = props;
-    const source = networkIsolation
+    const { hyperparameters = {}, entryPoint, logLevel = 20, instanceType = 'ml.g5.xlarge' } = props;
+    const source = comesByChannel(props)
       ? `/opt/ml/input/data/${CODE_CHANNEL}/${this.packageName}`
       : this.source.s3ObjectUrl;
     const own = Object.entries(hyperparameters).map(([name, value]) => [name, encode(value)] as const);
     return {
       ...Object.fromEntries(own),
-      sagemaker_program: JSON.stringify(entryPoint),
+      sagemaker_program: JSON.stringify(isNodeScript(entryPoint) ? bundleName(entryPoint) : entryPoint),
       sagemaker_submit_directory: JSON.stringify(source),
       sagemaker_container_log_level: JSON.stringify(logLevel),
       sagemaker_region: JSON.stringify(Stack.of(this).region),

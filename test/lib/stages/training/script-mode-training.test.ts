@@ -267,6 +267,31 @@ test('torch_distributed starts Python alone', () => {
   ]);
 });
 
+test('a TypeScript program takes no framework, launcher or requirements, and must bundle', () => {
+  const sourceDir = source({
+    'train.ts': "import { missing } from './missing';\nmissing();\n",
+    'requirements.txt': '',
+  });
+  const props = { sourceDir, entryPoint: 'train.ts' };
+  assert.deepEqual(problemsOf({ ...props, launcher: 'mpi', requirements: 'requirements.txt' }), [
+    "framework is 'pytorch' with 'train.ts'",
+    "launcher is 'mpi' with 'train.ts'",
+    "requirements is 'requirements.txt' with 'train.ts'",
+    'entryPoint is \'train.ts\', which does not bundle: train.ts:1: Could not resolve "./missing"',
+  ]);
+  assert.deepEqual(problemsOf({ ...props, framework: undefined as never, channels: { code: 's3://b/c' } }), [
+    'channels.code is that name',
+    'entryPoint is \'train.ts\', which does not bundle: train.ts:1: Could not resolve "./missing"',
+  ]);
+});
+
+test('credentials in a TypeScript program are found before it is bundled', () => {
+  const sourceDir = source({ 'train.ts': `\nconst token = 'hf_${'aB'.repeat(17)}';\n` });
+  assert.deepEqual(problemsOf({ sourceDir, entryPoint: 'train.ts', framework: undefined as never }), [
+    'sourceDir is a folder with a Hugging Face token in train.ts:2',
+  ]);
+});
+
 test('what is wrong with the source, the script and the settings is told at once', () => {
   const sourceDir = source({ 'train.py': '', '.env': 'A=1' });
   const found = problemsOf({ sourceDir, version: '9.9', launcher: 'parameter_server', volumeSize: 0 });
