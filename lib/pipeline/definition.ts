@@ -70,7 +70,10 @@ export function referencesIn(value: unknown): string[] {
       paths.push(part.Get);
       return;
     }
-    for (const [key, entry] of Object.entries(part)) if (key !== 'IfSteps' && key !== 'ElseSteps') visit(entry);
+    for (const key of Object.keys(part)) {
+      const entry = (part as Record<string, unknown>)[key];
+      if (typeof entry === 'object' && key !== 'IfSteps' && key !== 'ElseSteps') visit(entry);
+    }
   };
   visit(value);
   return paths;

@@ -113,6 +113,9 @@ function toJson(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if ('toJSON' in value && typeof value.toJSON === 'function') return toJson(value.toJSON());
   const written: Record<string, unknown> = {};
-  for (const [key, entry] of Object.entries(value)) if (entry !== undefined) written[key] = toJson(entry);
+  for (const key of Object.keys(value)) {
+    const entry = (value as Record<string, unknown>)[key];
+    if (entry !== undefined) written[key] = typeof entry === 'object' ? toJson(entry) : entry;
+  }
   return written;
 }

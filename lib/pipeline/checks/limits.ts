@@ -66,7 +66,8 @@ function checkMap(step: StepDefinition, path: string, value: unknown, limit: Map
 
 function checkPart(step: StepDefinition, value: unknown, path: string, findings: Finding[]): void {
   if (typeof value !== 'object' || value === null) return;
-  for (const [key, entry] of Object.entries(value)) {
+  for (const key of Object.keys(value)) {
+    const entry = (value as Record<string, unknown>)[key];
     if (typeof entry !== 'object' || key === 'IfSteps' || key === 'ElseSteps') continue;
     const at = path === '' ? key : `${path}.${key}`;
     const environment = key === 'Environment' ? ENVIRONMENTS[step.Type] : undefined;
