@@ -1,7 +1,7 @@
 // A pipeline: parameters and steps, checked and written as the definition that SageMaker takes.
 import type { ParallelismConfiguration, SelectiveExecutionConfig } from '@aws-sdk/client-sagemaker';
 import { check } from './check';
-import { errorsOf, type Finding, PipelineError } from './errors';
+import { errorsOf, type Finding, PipelineError, warningsOf } from './errors';
 import { ExecutionVariables, type Text } from './expression';
 import type { Parameter } from './parameter';
 import type { Step } from './steps/step';
@@ -87,10 +87,20 @@ export class Pipeline {
 
   /** @throws PipelineError naming all that is wrong; warnings refuse nothing */
   definition(): PipelineDefinition {
+    return this.checked().definition;
+  }
+
+  /**
+   * The definition, and the warnings about it.
+   *
+   * @throws PipelineError naming all that is wrong
+   */
+  checked(): { readonly definition: PipelineDefinition; readonly warnings: readonly Finding[] } {
     const definition = this.toDefinition();
-    const errors = errorsOf(check(definition));
+    const findings = check(definition);
+    const errors = errorsOf(findings);
     if (errors.length > 0) throw new PipelineError(this.name, errors);
-    return definition;
+    return { definition, warnings: warningsOf(findings) };
   }
 
   private toDefinition(): PipelineDefinition {

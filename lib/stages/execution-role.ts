@@ -1,5 +1,5 @@
 // The two roles of a pipeline, each with no more than it needs: one that starts the jobs, and one that the jobs work with.
-import { Stack, Token, Validations } from 'aws-cdk-lib';
+import { Stack, Token } from 'aws-cdk-lib';
 import {
   type AddToPrincipalPolicyResult,
   ArnPrincipal,
@@ -14,6 +14,7 @@ import type { IKey, Key } from 'aws-cdk-lib/aws-kms';
 import type { Bucket, IBucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import { allSteps, PipelineError, type Step, type StepDefinition } from '../pipeline';
+import { acknowledge } from './acknowledge';
 import type { ByocImage } from './byoc-image';
 
 const SAGEMAKER = 'sagemaker.amazonaws.com';
@@ -46,7 +47,7 @@ abstract class SageMakerRole extends Role {
   override addToPrincipalPolicy(statement: PolicyStatement): AddToPrincipalPolicyResult {
     this.policy.addStatements(statement);
     for (const action of statement.actions.filter((name) => /^kms:.*\*$/.test(name))) {
-      Validations.of(this.policy).acknowledge({
+      acknowledge(this.policy, {
         id: `AwsSolutions-IAM5[Action::${action}]`,
         reason: 'the variants of one call, with one key: as CDK grants it',
       });
@@ -69,7 +70,7 @@ abstract class SageMakerRole extends Role {
   /** One finding of cdk-nag's AwsSolutions-IAM5, by the name that it gives it. */
   protected acknowledgeWildcard(resource: string, reason: string): void {
     const id = `AwsSolutions-IAM5[Resource::${flatten(Stack.of(this).resolve(resource))}]`;
-    Validations.of(this.policy).acknowledge({ id, reason });
+    acknowledge(this.policy, { id, reason });
   }
 
   protected arn(resource: string): string {

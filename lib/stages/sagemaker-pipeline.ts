@@ -3,7 +3,7 @@ import { Annotations, Stack } from 'aws-cdk-lib';
 import type { IRole } from 'aws-cdk-lib/aws-iam';
 import { CfnPipeline } from 'aws-cdk-lib/aws-sagemaker';
 import { Construct } from 'constructs';
-import { type Parameter, Pipeline, type Step, warningsOf } from '../pipeline';
+import { type Parameter, Pipeline, type Step } from '../pipeline';
 import type { ByocImage } from './byoc-image';
 
 export interface SageMakerPipelineProps {
@@ -36,13 +36,14 @@ export class SageMakerPipeline extends Construct {
       steps,
       ...(maxParallelSteps !== undefined && { maxParallelSteps }),
     });
-    for (const { where, problem, fix } of warningsOf(this.pipeline.findings()))
+    const { definition, warnings } = this.pipeline.checked();
+    for (const { where, problem, fix } of warnings)
       Annotations.of(this).addWarningV2('scanline:pipeline', `${where}: ${problem} Fix: ${fix}`);
     const { parallelism } = this.pipeline;
     this.resource = new CfnPipeline(this, 'Resource', {
       pipelineName,
       roleArn: role.roleArn,
-      pipelineDefinition: { PipelineDefinitionBody: Stack.of(this).toJsonString(this.pipeline.definition()) },
+      pipelineDefinition: { PipelineDefinitionBody: Stack.of(this).toJsonString(definition) },
       ...(description !== undefined && { pipelineDescription: description }),
       ...(parallelism?.MaxParallelExecutionSteps !== undefined && {
         parallelismConfiguration: { maxParallelExecutionSteps: parallelism.MaxParallelExecutionSteps },
