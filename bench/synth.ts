@@ -158,6 +158,10 @@ function byHand(app: App, definition: Definition): void {
   });
 }
 
+interface Body {
+  readonly PipelineDefinitionBody: unknown;
+}
+
 interface Synthesised {
   /** Milliseconds, of the clock and of the processor. */
   readonly clock: number;
@@ -177,18 +181,11 @@ function synthesize(make: (app: App) => void): Synthesised {
     const { user, system } = process.cpuUsage(before);
     const clock = performance.now() - start;
     const { Resources } = JSON.parse(readFileSync(join(outdir, 'Test.template.json'), 'utf8'));
-    const resources = Object.values(Resources) as { Type: string; Properties: Record<string, never> }[];
-    const pipeline = resources.find(({ Type }) => Type === 'AWS::SageMaker::Pipeline');
-    return {
-      clock,
-      processor: (user + system) / 1000,
-      types: resources
-        .map(({ Type }) => Type)
-        .sort()
-        .join(),
-      body: (pipeline?.Properties.PipelineDefinition as unknown as { PipelineDefinitionBody: unknown })
-        .PipelineDefinitionBody,
-    };
+    const resources = Object.values(Resources) as { Type: string; Properties?: { PipelineDefinition?: Body } }[];
+    const types = resources.map(({ Type }) => Type).sort();
+    const definition = resources.find(({ Type }) => Type === 'AWS::SageMaker::Pipeline')?.Properties
+      ?.PipelineDefinition;
+    return { clock, processor: (user + system) / 1000, types: types.join(), body: definition?.PipelineDefinitionBody };
   } finally {
     rmSync(outdir, { recursive: true, force: true });
   }

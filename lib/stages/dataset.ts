@@ -18,6 +18,7 @@ import { Construct } from 'constructs';
 import { acknowledge } from './acknowledge';
 import { allowExistingRole } from './execution-role';
 
+/** Where the images lie, and how they are kept. */
 export interface DatasetProps {
   /** An existing bucket. @default one is made */
   readonly bucket?: IBucket;
@@ -78,7 +79,9 @@ function logAccess(bucket: Bucket, logs: IBucket): void {
   );
 }
 
+/** A bucket of images, its key, and the log of who read it. */
 export class Dataset extends Construct {
+  /** Made here, or the existing one. */
   readonly bucket: IBucket;
   /** Of the bucket, and of all that is made of what is in it. */
   readonly key: IKey;
@@ -97,10 +100,12 @@ export class Dataset extends Construct {
     this.uri = this.uriOf(this.prefix);
   }
 
+  /** S3 URI of a prefix of the bucket. */
   uriOf(prefix: string): string {
     return `s3://${this.bucket.bucketName}/${prefix}`;
   }
 
+  /** Lets a principal read and write the objects, with the key. */
   grantReadWrite(grantee: IGrantable): void {
     this.bucket.grantReadWrite(grantee);
     this.key.grantEncryptDecrypt(grantee);

@@ -5,12 +5,15 @@ import { type Expression, join, jsonGet, ProcessingStep, type PropertyFile, type
 import { network, oneInstance, outputs, type ProcessingSettings, processingOutput, s3Input } from './processing';
 import type { ByocTraining } from './training/byoc-training';
 
+/** Which model is evaluated, on what. */
 export interface EvaluationProps extends ProcessingSettings {
+  /** Whose model, in whose image. */
   readonly training: ByocTraining;
   /** S3 URI of class folders of held-out images. */
   readonly test: Text;
   /** S3 URI below which evaluation.json is written. */
   readonly output: Text;
+  /** What the job runs as. */
   readonly role: IRole;
 }
 
@@ -22,7 +25,9 @@ const FOLDERS = {
 
 const REPORT: PropertyFile = { name: 'Evaluation', outputName: 'evaluation', path: 'evaluation.json' };
 
+/** Runs the model on held-out images, and writes its metrics as a property file. */
 export class Evaluation extends Construct {
+  /** The step of the pipeline. */
   readonly step: ProcessingStep;
   /** Share of the held-out images that are classified right. */
   readonly accuracy: Expression<number>;

@@ -88,6 +88,7 @@ function flatten(value: unknown): string {
   return JSON.stringify(value);
 }
 
+/** What jobs work with. */
 export interface JobRoleProps {
   /** Holds the data, and takes what the jobs write. */
   readonly bucket: IBucket;
@@ -181,7 +182,9 @@ function bothCases(name: string): string[] {
   return [...new Set([name, name.toLowerCase()])];
 }
 
+/** What a pipeline runs. */
 export interface PipelineRoleProps {
+  /** Names its experiment too. */
   readonly pipelineName: string;
   /** All that the pipeline runs. */
   readonly steps: readonly Step[];

@@ -2,6 +2,7 @@
 import { Construct } from 'constructs';
 import { ConditionStep, type Expression, FailStep, greaterThanOrEqualTo, join, type Step } from '../pipeline';
 
+/** What is asked of a model. */
 export interface QualityGateProps {
   /** What is asked for, e.g. an evaluation's accuracy. */
   readonly metric: Expression<number>;
@@ -13,7 +14,9 @@ export interface QualityGateProps {
   readonly ifSteps: readonly Step[];
 }
 
+/** Goes on with a model that is good enough, and ends the execution as failed otherwise. */
 export class QualityGate extends Construct {
+  /** The condition and its branches. */
   readonly step: ConditionStep;
 
   constructor(scope: Construct, id: string, props: QualityGateProps) {

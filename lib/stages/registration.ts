@@ -8,12 +8,17 @@ import { ModelStep, RegisterModelStep, type Text } from '../pipeline';
 import type { Evaluation } from './evaluation';
 import type { ByocTraining } from './training/byoc-training';
 
+/** What is registered, and where. */
 export interface RegistrationProps {
+  /** Whose model, in whose image. */
   readonly training: ByocTraining;
+  /** Whose report goes with it. */
   readonly evaluation: Evaluation;
+  /** What the model is served as. */
   readonly role: IRole;
   /** Name of the model package group, made here. */
   readonly groupName: string;
+  /** Of the group. @default none */
   readonly description?: string;
   /** Approved, PendingManualApproval or Rejected. @default PendingManualApproval */
   readonly approvalStatus?: Text;
@@ -27,10 +32,13 @@ export interface RegistrationProps {
 
 const IMAGE_TYPES = ['image/png', 'image/jpeg', 'application/json'];
 
+/** Registers the model as a version in a model package group, and makes a model to deploy. */
 export class Registration extends Construct {
+  /** Registers the version. */
   readonly step: RegisterModelStep;
   /** Makes the model that an endpoint serves. */
   readonly modelStep: ModelStep;
+  /** The group of the versions. */
   readonly group: CfnModelPackageGroup;
 
   constructor(scope: Construct, id: string, props: RegistrationProps) {

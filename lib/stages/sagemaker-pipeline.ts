@@ -6,9 +6,13 @@ import { Construct } from 'constructs';
 import { type Parameter, Pipeline, type Step } from '../pipeline';
 import type { ByocImage } from './byoc-image';
 
+/** What is deployed. */
 export interface SageMakerPipelineProps {
+  /** Unique in an account and region. */
   readonly pipelineName: string;
+  /** What starts the jobs. */
   readonly role: IRole;
+  /** In any order: what they refer to decides. */
   readonly steps: readonly Step[];
   /** @default none */
   readonly parameters?: readonly Parameter[];
@@ -23,8 +27,11 @@ export interface SageMakerPipelineProps {
 /** Where the template says by which commands the jobs of an image run locally. */
 export const LOCAL_IMAGES_METADATA = 'scanline:images';
 
+/** A pipeline in SageMaker. */
 export class SageMakerPipeline extends Construct {
+  /** As CloudFormation knows it. */
   readonly resource: CfnPipeline;
+  /** As the pipeline language knows it. */
   readonly pipeline: Pipeline;
 
   /** @throws PipelineError naming all that is wrong with the pipeline */

@@ -5,6 +5,7 @@ import { type JobStepOptions, RequestStep, type Step, type WithoutName } from '.
 
 /** A JSON file that a processing step writes, for conditions to look into. */
 export interface PropertyFile {
+  /** By which it is referred to. */
   readonly name: string;
   /** The output, by its name, that the file is in. */
   readonly outputName: string;
@@ -12,13 +13,16 @@ export interface PropertyFile {
   readonly path: string;
 }
 
+/** The request for a processing job, without its name. */
 export type ProcessingArguments = WithoutName<CreateProcessingJobRequest, 'ProcessingJobName'>;
 
+/** The request, when it is repeated, and what conditions look into. */
 export interface ProcessingStepOptions extends JobStepOptions<ProcessingArguments> {
   /** @default none */
   readonly propertyFiles?: readonly PropertyFile[];
 }
 
+/** Runs a container on data in S3. */
 export class ProcessingStep extends RequestStep<ProcessingArguments, DescribeProcessingJobResponse> {
   readonly type = 'Processing';
 

@@ -7,6 +7,7 @@ import type { Finding, Text } from '../../pipeline';
 import { ByocImage } from '../byoc-image';
 import { knownText, refusal } from './training-settings';
 
+/** Frameworks of which AWS publishes images. */
 export type Framework = 'pytorch' | 'tensorflow' | 'huggingface';
 
 export interface FrameworkImageProps {

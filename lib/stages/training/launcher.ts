@@ -11,6 +11,7 @@ import { refusal, toText } from './training-settings';
  */
 export type Launcher = 'pytorchddp' | 'torch_distributed' | 'mpi' | 'parameter_server';
 
+/** How a script runs on several GPUs or instances. */
 export interface LauncherProps {
   /** How the script is started. @default once on each instance */
   readonly launcher?: Launcher;

@@ -16,6 +16,7 @@ import { TrainingStage, whereOf } from './training-stage';
 /** What a script takes: encoded as JSON, as AWS's Python SDK does, unless it is known only when the pipeline runs. */
 export type ScriptHyperparameter = string | number | boolean | null | readonly ScriptHyperparameter[] | Expression;
 
+/** Which program trains, on which image, on what. */
 export interface ScriptModeTrainingProps extends TrainingSettings, SourceProps, LauncherProps {
   /** Whose image; needed unless `image` is given or the entry point is .ts or .js. @default none */
   readonly framework?: Framework;
@@ -113,7 +114,9 @@ function summary(files: readonly PackedFile[]): string {
   return `packed ${files.length === 1 ? 'one file' : `${files.length} files`}, ${bytes} bytes: ${names.join(', ')}${rest}`;
 }
 
+/** Trains with a program of one's own: Python on AWS's framework images, TypeScript on ours. */
 export class ScriptModeTraining extends TrainingStage {
+  /** What the program runs in. */
   readonly image: ByocImage;
   /** All that was packed, by name; `cdk synth` tells it too, and the metadata of the synthesised app. */
   readonly packedFiles: readonly PackedFile[];

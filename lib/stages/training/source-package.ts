@@ -31,6 +31,7 @@ export interface SourceProps {
   readonly ignore?: readonly string[];
 }
 
+/** A file of a package. */
 export interface PackedFile {
   /** Where it lies in the package. */
   readonly name: string;

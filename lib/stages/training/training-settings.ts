@@ -27,6 +27,7 @@ import {
 import { credentialsIn } from './credentials';
 import { type InputMode, isFileSystem, isS3, type TrainingChannel, toChannel } from './training-channel';
 
+/** What every training stage takes. */
 export interface TrainingSettings {
   /** Where each channel's data is; a plain text is the S3 URI of a prefix. */
   readonly channels: Readonly<Record<string, TrainingChannel>>;

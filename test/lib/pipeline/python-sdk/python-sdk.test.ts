@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Pipeline, TrainingStep } from '../../../../lib/pipeline';
+import { ParameterString, Pipeline, TrainingStep } from '../../../../lib/pipeline';
 import { packageRoot } from '../../../../training/native/cache';
 import { temporaryFolder } from '../../../training/temporary-folder';
 import { checks, decisions, elsewhere } from './control';
@@ -25,18 +25,24 @@ for (const [name, make] of Object.entries(PIPELINES)) {
   });
 }
 
-test('parallelism, selected steps and the version are in the requests where the Python SDK has them', () => {
+test('the requests that make and start it are what the Python SDK sends, version and selected steps among it', () => {
   const again = new TrainingStep('Again', { arguments: TRAINING });
   const pipeline = new Pipeline('p', {
+    parameters: [new ParameterString('Mode')],
     steps: [new TrainingStep('Train', { arguments: TRAINING }), again],
     maxParallelSteps: 4,
   });
   const { CreatePipeline, StartPipelineExecution } = fixture('requests');
   assert.deepEqual(pipeline.parallelism, CreatePipeline.ParallelismConfiguration);
-  assert.deepEqual(
-    pipeline.selectiveExecution([again], 'arn:aws:sagemaker:eu-central-1:111122223333:pipeline/p/execution/e'),
-    StartPipelineExecution.SelectiveExecutionConfig,
-  );
+  const request = pipeline.startRequest({
+    parameters: { Mode: 'go' },
+    version: 3,
+    displayName: 'first',
+    maxParallelSteps: 2,
+    steps: [again],
+    sourceExecutionArn: 'arn:aws:sagemaker:eu-central-1:111122223333:pipeline/p/execution/e',
+  });
+  assert.deepEqual(request, StartPipelineExecution);
 });
 
 const PYTHON = join(packageRoot, '.oracle-sagemaker', 'bin', 'python');
