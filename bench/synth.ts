@@ -211,8 +211,10 @@ if (synthesize(hand).types !== first.types) throw new Error(`not the same resour
 
 const taken = { constructs: [] as Synthesised[], hand: [] as Synthesised[] };
 for (let round = 0; round < rounds; round++) {
-  taken.constructs.push(synthesize(constructs));
+  // each goes first in every other round: what the first leaves to collect is the second's to pay
+  if (round % 2 === 0) taken.constructs.push(synthesize(constructs));
   taken.hand.push(synthesize(hand));
+  if (round % 2 === 1) taken.constructs.push(synthesize(constructs));
 }
 const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[values.length >> 1] as number;
 for (const what of ['clock', 'processor'] as const) {
