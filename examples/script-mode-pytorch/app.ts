@@ -1,8 +1,7 @@
 // A PyTorch program of one's own as a pipeline, on spot instances: `cdk deploy --app 'node dist/examples/script-mode-pytorch/app.js'`.
 import { App, Duration, Stack } from 'aws-cdk-lib';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-// elsewhere: from 'scanline-sagemaker'
-import { Dataset, SageMakerPipeline, ScriptModeTraining } from '../../lib';
+import { Dataset, SageMakerPipeline, ScriptModeTraining } from 'scanline-sagemaker';
 
 // AWS's images have their registry by region, so it is better known here than at deployment
 const env = { account: process.env.CDK_DEFAULT_ACCOUNT, region: process.env.CDK_DEFAULT_REGION };

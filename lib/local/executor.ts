@@ -24,7 +24,9 @@ export interface RunningContainer {
   stop(graceSeconds: number): Promise<void>;
 }
 
+/** Runs containers, or what stands for them. */
 export interface Executor {
+  /** Starts it; a command that cannot be started is a failure of the container. */
   run(request: ContainerRequest): RunningContainer;
   /** Ends all that still runs, and starts nothing more. */
   close(): Promise<void>;

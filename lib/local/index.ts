@@ -18,6 +18,7 @@ export { ProcessExecutor } from './executor';
 export { FolderInUseError } from './lock';
 export { ACCOUNT, REGION } from './names';
 
+/** Where its state lies, and what it runs. */
 export interface LocalSageMakerOptions {
   /** Gets all state: resources, S3, jobs. */
   readonly folder: string;
@@ -27,6 +28,7 @@ export interface LocalSageMakerOptions {
   readonly port?: number;
 }
 
+/** A control plane that runs. */
 export interface LocalSageMaker {
   /** Address for the `endpoint` of AWS's clients. */
   readonly url: string;

@@ -8,6 +8,7 @@ interface Holder {
   readonly began?: string;
 }
 
+/** Another control plane has the folder. */
 export class FolderInUseError extends Error {
   /** The command line prints the message of such an error, without a stack. */
   override readonly name = 'UserError';

@@ -2,7 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { invalid, ServiceError } from './errors';
 
+/** The region that all ARNs here name. */
 export const REGION = 'us-east-1';
+/** The account that all ARNs here name. */
 export const ACCOUNT = '000000000000';
 
 /** The ARN of a SageMaker resource. */

@@ -152,6 +152,7 @@ const RULES: readonly Rule[] = [
  * A definition in S3, and a role of another stack, are not looked into.
  */
 export class ScanlineChecks extends NagPack {
+  /** What reports call it. */
   readonly name = 'Scanline';
 
   constructor(scope?: IConstruct, props?: NagPackProps) {

@@ -3,11 +3,13 @@
 /** An error refuses a pipeline; a warning is told, and the pipeline goes on. */
 export type Severity = 'error' | 'warning';
 
+/** A thing that is wrong. */
 export interface Finding {
   /** The step, parameter or other part that it is about. */
   readonly where: string;
   /** What was wrong, and what is allowed. */
   readonly problem: string;
+  /** What to do about it. */
   readonly fix: string;
   /** @default error */
   readonly severity?: Severity;
@@ -30,6 +32,7 @@ export class PipelineError extends Error {
 
   constructor(
     pipeline: string,
+    /** All that is wrong. */
     readonly findings: readonly Finding[],
   ) {
     const lines = findings.map(({ where, problem, fix }) => `  - ${where}: ${problem}\n    Fix: ${fix}`);

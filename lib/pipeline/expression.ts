@@ -6,6 +6,7 @@ export abstract class Expression<Value = unknown> {
   /** Never set: ties the type to its values. */
   declare readonly value?: Value;
 
+  /** What stands for it in a definition. */
   abstract toJSON(): unknown;
 }
 

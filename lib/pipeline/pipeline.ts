@@ -1,19 +1,27 @@
 // A pipeline: parameters and steps, checked and written as the definition that SageMaker takes.
 import type { ParallelismConfiguration, SelectiveExecutionConfig } from '@aws-sdk/client-sagemaker';
 import { check } from './check';
-import { errorsOf, type Finding, PipelineError } from './errors';
+import { checkPipelineName } from './checks/names';
+import type { ParameterDefinition } from './definition';
+import { errorsOf, type Finding, PipelineError, warningsOf } from './errors';
 import { ExecutionVariables, type Text } from './expression';
 import type { Parameter } from './parameter';
+import { type StartOptions, type StartRequest, startRequest } from './start';
 import type { Step } from './steps/step';
 
+/** Where executions are tracked: https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-experiments.html */
 export interface PipelineExperiment {
+  /** Made by the execution, if there is none. */
   readonly experimentName: Text;
+  /** Of each execution. */
   readonly trialName: Text;
 }
 
+/** What a pipeline is made of. */
 export interface PipelineOptions {
   /** @default none */
   readonly parameters?: readonly Parameter[];
+  /** In any order: what they refer to decides. */
   readonly steps: readonly Step[];
   /** Where the executions are tracked; false: nowhere. @default the experiment is the pipeline, the trial is the execution */
   readonly experiment?: PipelineExperiment | false;
@@ -25,10 +33,15 @@ export interface PipelineOptions {
 
 /** A definition as SageMaker Pipelines takes it, still with placeholders of whoever writes it to JSON (CDK's tokens). */
 export interface PipelineDefinition {
+  /** Of the schema. */
   readonly Version: '2020-12-01';
+  /** What it says of itself. */
   readonly Metadata: Readonly<Record<string, unknown>>;
+  /** As ParameterDefinition. */
   readonly Parameters: readonly unknown[];
+  /** Where executions are tracked; null: nowhere. */
   readonly PipelineExperimentConfig: unknown;
+  /** As StepDefinition. */
   readonly Steps: readonly unknown[];
 }
 
@@ -37,8 +50,10 @@ const DEFAULT_EXPERIMENT: PipelineExperiment = {
   trialName: ExecutionVariables.pipelineExecutionId,
 };
 
+/** Parameters and steps; written as the definition that CreatePipeline takes, or refused with all that is wrong. */
 export class Pipeline {
   constructor(
+    /** Unique in an account and region. */
     readonly name: string,
     private readonly options: PipelineOptions,
   ) {}
@@ -80,17 +95,46 @@ export class Pipeline {
     };
   }
 
+  /**
+   * The request that starts an execution: with these parameters, of this version, of these steps.
+   *
+   * @throws PipelineError naming all that is wrong with the options
+   */
+  startRequest(options: StartOptions = {}): StartRequest {
+    const { parameters = [] } = this.options;
+    const definitions = parameters.map((parameter) => parameter.toDefinition() as unknown as ParameterDefinition);
+    const { steps, sourceExecutionArn } = options;
+    return {
+      ...startRequest(this.name, definitions, options),
+      ...(steps && { SelectiveExecutionConfig: this.selectiveExecution(steps, sourceExecutionArn) }),
+    };
+  }
+
   /** What is wrong with it, all at once: errors and warnings. */
   findings(): readonly Finding[] {
-    return check(this.toDefinition());
+    return this.check(this.toDefinition());
+  }
+
+  private check(definition: PipelineDefinition): Finding[] {
+    return [...checkPipelineName(this.name), ...check(definition)];
   }
 
   /** @throws PipelineError naming all that is wrong; warnings refuse nothing */
   definition(): PipelineDefinition {
+    return this.checked().definition;
+  }
+
+  /**
+   * The definition, and the warnings about it.
+   *
+   * @throws PipelineError naming all that is wrong
+   */
+  checked(): { readonly definition: PipelineDefinition; readonly warnings: readonly Finding[] } {
     const definition = this.toDefinition();
-    const errors = errorsOf(check(definition));
+    const findings = this.check(definition);
+    const errors = errorsOf(findings);
     if (errors.length > 0) throw new PipelineError(this.name, errors);
-    return definition;
+    return { definition, warnings: warningsOf(findings) };
   }
 
   private toDefinition(): PipelineDefinition {
@@ -113,6 +157,9 @@ function toJson(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if ('toJSON' in value && typeof value.toJSON === 'function') return toJson(value.toJSON());
   const written: Record<string, unknown> = {};
-  for (const [key, entry] of Object.entries(value)) if (entry !== undefined) written[key] = toJson(entry);
+  for (const key of Object.keys(value)) {
+    const entry = (value as Record<string, unknown>)[key];
+    if (entry !== undefined) written[key] = typeof entry === 'object' ? toJson(entry) : entry;
+  }
   return written;
 }

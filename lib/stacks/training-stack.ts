@@ -15,6 +15,7 @@ import { SageMakerPipeline } from '../stages/sagemaker-pipeline';
 import { Split } from '../stages/split';
 import { ByocTraining, type TrainingHyperparameters } from '../stages/training/byoc-training';
 
+/** What is trained, and from which model on it is registered. */
 export interface TrainingStackProps extends StackProps {
   /** Name of the pipeline and of the model package group. @default scanline-training */
   readonly pipelineName?: string;
@@ -44,8 +45,11 @@ export interface TrainingStackProps extends StackProps {
   readonly key?: IKey;
 }
 
+/** A bucket, roles, the image, and a pipeline that splits, trains, evaluates, gates and registers. */
 export class TrainingStack extends Stack {
+  /** Where the images lie. */
   readonly dataset: Dataset;
+  /** What `cdk deploy` makes of the steps. */
   readonly pipeline: SageMakerPipeline;
 
   constructor(scope: Construct, id: string, props: TrainingStackProps = {}) {

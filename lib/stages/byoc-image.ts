@@ -16,6 +16,7 @@ export class ByocImage extends Construct {
   private constructor(
     scope: Construct,
     id: string,
+    /** Of the image, with its tag or digest. */
     readonly uri: string,
     /**
      * The folder whose bin/ has the image's commands (train, serve, ...), by which a job runs on a machine without containers:
@@ -54,6 +55,7 @@ export class ByocImage extends Construct {
     return new ByocImage(scope, id, repository.repositoryUriForTag(tag), undefined, repository);
   }
 
+  /** An image by its URI; nothing else is known of it. */
   static fromUri(scope: Construct, id: string, uri: string): ByocImage {
     return new ByocImage(scope, id, uri, undefined, undefined);
   }

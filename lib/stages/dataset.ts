@@ -17,6 +17,7 @@ import { BucketDeployment, Source } from 'aws-cdk-lib/aws-s3-deployment';
 import { Construct } from 'constructs';
 import { allowExistingRole } from './execution-role';
 
+/** Where the images lie, and how they are kept. */
 export interface DatasetProps {
   /** An existing bucket. @default one is made */
   readonly bucket?: IBucket;
@@ -77,7 +78,9 @@ function logAccess(bucket: Bucket, logs: IBucket): void {
   );
 }
 
+/** A bucket of images, its key, and the log of who read it. */
 export class Dataset extends Construct {
+  /** Made here, or the existing one. */
   readonly bucket: IBucket;
   /** Of the bucket, and of all that is made of what is in it. */
   readonly key: IKey;
@@ -96,10 +99,12 @@ export class Dataset extends Construct {
     this.uri = this.uriOf(this.prefix);
   }
 
+  /** S3 URI of a prefix of the bucket. */
   uriOf(prefix: string): string {
     return `s3://${this.bucket.bucketName}/${prefix}`;
   }
 
+  /** Lets a principal read and write the objects, with the key. */
   grantReadWrite(grantee: IGrantable): void {
     this.bucket.grantReadWrite(grantee);
     this.key.grantEncryptDecrypt(grantee);
@@ -181,18 +186,18 @@ export class Dataset extends Construct {
         },
       ],
     });
-    const acknowledge = (rule: string, reason: string) => {
+    const explain = (rule: string, reason: string) => {
       for (const pack of ['HIPAA.Security', 'NIST.800.53.R5']) {
         Validations.of(logs).acknowledge({ id: `${pack}-${rule}`, reason });
       }
     };
-    acknowledge(
+    explain(
       'S3DefaultEncryptionKMS',
       'S3 delivers access logs only to a bucket encrypted with its own keys (SSE-S3): ' +
         'https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html',
     );
-    acknowledge('S3BucketLoggingEnabled', 'it holds the access logs; logging its own access would never end');
-    acknowledge('S3BucketReplicationEnabled', 'it holds no images, and its log is kept for six years');
+    explain('S3BucketLoggingEnabled', 'it holds the access logs; logging its own access would never end');
+    explain('S3BucketReplicationEnabled', 'it holds no images, and its log is kept for six years');
     return logs;
   }
 }

@@ -6,6 +6,7 @@ import { PipelineStage } from './pipeline-stage';
 import { network, oneInstance, outputs, type ProcessingSettings, processingOutput, s3Input } from './processing';
 import type { TrainedModel } from './training/training-stage';
 
+/** Which model is evaluated, on what. */
 export interface EvaluationProps extends ProcessingSettings {
   /** A training, or a tuning for its best model; the image must have the command evaluate. */
   readonly training: TrainedModel;
@@ -13,6 +14,7 @@ export interface EvaluationProps extends ProcessingSettings {
   readonly test: Text;
   /** S3 URI below which evaluation.json is written. */
   readonly output: Text;
+  /** What the job runs as. */
   readonly role: IRole;
 }
 
@@ -24,7 +26,9 @@ const FOLDERS = {
 
 const REPORT: PropertyFile = { name: 'Evaluation', outputName: 'evaluation', path: 'evaluation.json' };
 
+/** Runs the model on held-out images, and writes its metrics as a property file. */
 export class Evaluation extends PipelineStage {
+  /** The step of the pipeline. */
   readonly step: ProcessingStep;
   /** Share of the held-out images that are classified right. */
   readonly accuracy: Expression<number>;

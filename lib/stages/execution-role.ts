@@ -138,7 +138,9 @@ const MOST_NAMED_STEPS = 10;
 /** Letters of a step's name that surely are in the name of its job, which SageMaker cuts to 63. */
 const SURE_LETTERS = 20;
 
+/** What a pipeline runs. */
 export interface PipelineRoleProps {
+  /** Names its experiment too. */
   readonly pipelineName: string;
   /** All that the pipeline runs. */
   readonly steps: readonly Step[];

@@ -3,6 +3,7 @@ import type { Construct } from 'constructs';
 import { ConditionStep, type Expression, FailStep, greaterThanOrEqualTo, join, type Step } from '../pipeline';
 import { PipelineStage } from './pipeline-stage';
 
+/** What is asked of a model. */
 export interface QualityGateProps {
   /** What is asked for, e.g. an evaluation's accuracy. */
   readonly metric: Expression<number>;
@@ -14,7 +15,9 @@ export interface QualityGateProps {
   readonly ifSteps: readonly Step[];
 }
 
+/** Goes on with a model that is good enough, and ends the execution as failed otherwise. */
 export class QualityGate extends PipelineStage {
+  /** The condition and its branches. */
   readonly step: ConditionStep;
 
   constructor(scope: Construct, id: string, props: QualityGateProps) {

@@ -19,10 +19,13 @@ import { ModelPackageGroup } from './model-package-group';
 import { PipelineStage } from './pipeline-stage';
 import type { TrainedModel } from './training/training-stage';
 
+/** What is registered, and where. */
 export interface RegistrationProps {
   /** A training, or a tuning for its best model. */
   readonly training: TrainedModel;
+  /** Whose report goes with it. */
   readonly evaluation: Evaluation;
+  /** What the model is served as. */
   readonly role: IRole;
   /** A group that is there already; else `groupName`. @default one is made */
   readonly group?: ModelPackageGroup;
@@ -52,10 +55,13 @@ export interface RegistrationProps {
 
 const IMAGE_TYPES = ['image/png', 'image/jpeg', 'application/json'];
 
+/** Registers the model as a version in a model package group, and makes a model to deploy. */
 export class Registration extends PipelineStage {
+  /** Registers the version. */
   readonly step: RegisterModelStep;
   /** Makes the model that an endpoint serves. */
   readonly modelStep: ModelStep;
+  /** The group of the versions. */
   readonly group: ModelPackageGroup;
 
   /** @throws PipelineError naming all that is wrong with the stage */

@@ -4,13 +4,17 @@ import { Metric, type MetricOptions, Stats } from 'aws-cdk-lib/aws-cloudwatch';
 import { Grant, type IGrantable, type IRole } from 'aws-cdk-lib/aws-iam';
 import { CfnPipeline, type IPipeline, type PipelineReference } from 'aws-cdk-lib/aws-sagemaker';
 import type { Construct } from 'constructs';
-import { type Parameter, Pipeline, type Step, warningsOf } from '../pipeline';
+import { type Parameter, Pipeline, type Step } from '../pipeline';
 import type { ByocImage } from './byoc-image';
 import { PIPELINE_METRICS_NAMESPACE, takeSteps } from './pipeline-stage';
 
+/** What is deployed. */
 export interface SageMakerPipelineProps {
+  /** Unique in an account and region. */
   readonly pipelineName: string;
+  /** What starts the jobs. */
   readonly role: IRole;
+  /** In any order: what they refer to decides. */
   readonly steps: readonly Step[];
   /** @default none */
   readonly parameters?: readonly Parameter[];
@@ -38,9 +42,13 @@ export function pipelineArns({ pipelineName, pipelineArn }: IPipeline): string[]
 
 /** An `IPipeline`, so that all of CDK's that takes one takes it, e.g. `SageMakerStartPipelineExecution` of the schedulers. */
 export class SageMakerPipeline extends Resource implements IPipeline {
+  /** Unique in an account and region. */
   readonly pipelineName: string;
+  /** With the name as it was given. */
   readonly pipelineArn: string;
+  /** As CloudFormation knows it. */
   readonly resource: CfnPipeline;
+  /** As the pipeline language knows it. */
   readonly pipeline: Pipeline;
   /** What may be chosen when it is started. */
   readonly parameters: readonly Parameter[];
@@ -62,13 +70,14 @@ export class SageMakerPipeline extends Resource implements IPipeline {
       ...(maxParallelSteps !== undefined && { maxParallelSteps }),
     });
     takeSteps(pipelineName, this.pipeline.steps);
-    for (const { where, problem, fix } of warningsOf(this.pipeline.findings()))
+    const { definition, warnings } = this.pipeline.checked();
+    for (const { where, problem, fix } of warnings)
       Annotations.of(this).addWarningV2('scanline:pipeline', `${where}: ${problem} Fix: ${fix}`);
     const { parallelism } = this.pipeline;
     this.resource = new CfnPipeline(this, 'Resource', {
       pipelineName,
       roleArn: role.roleArn,
-      pipelineDefinition: { PipelineDefinitionBody: Stack.of(this).toJsonString(this.pipeline.definition()) },
+      pipelineDefinition: { PipelineDefinitionBody: Stack.of(this).toJsonString(definition) },
       ...(description !== undefined && { pipelineDescription: description }),
       ...(parallelism?.MaxParallelExecutionSteps !== undefined && {
         parallelismConfiguration: { maxParallelExecutionSteps: parallelism.MaxParallelExecutionSteps },

@@ -6,12 +6,15 @@ import type { ByocImage } from './byoc-image';
 import { PipelineStage } from './pipeline-stage';
 import { network, oneInstance, outputs, type ProcessingSettings, processingOutput, s3Input } from './processing';
 
+/** What is split, and how. */
 export interface SplitProps extends ProcessingSettings {
   /** S3 URI of class folders of images. */
   readonly data: Text;
   /** S3 URI below which the parts are written. */
   readonly output: Text;
+  /** Has the command `split`. */
   readonly image: ByocImage;
+  /** What the job runs as. */
   readonly role: IRole;
   /** Shares of train, validation and test. @default [0.7, 0.15, 0.15] */
   readonly fractions?: readonly [number, number, number];
@@ -31,11 +34,15 @@ const FOLDERS = {
   test: '/opt/ml/processing/output/test',
 };
 
+/** Divides class folders of images into train, validation and test. */
 export class Split extends PipelineStage {
+  /** The step of the pipeline. */
   readonly step: ProcessingStep;
-  /** S3 URIs of the parts. */
+  /** S3 URI of the images to train on. */
   readonly train: Expression<string>;
+  /** S3 URI of the images that choose the best epoch. */
   readonly validation: Expression<string>;
+  /** S3 URI of the images that are held out. */
   readonly test: Expression<string>;
 
   constructor(scope: Construct, id: string, props: SplitProps) {

@@ -110,7 +110,8 @@ class ArgumentsWalk {
       if (members.some(has)) continue;
       this.add(`it has no ${members.map(at).join(' and no ')}.`, `give it ${members.map(at).join(' or ')}.`);
     }
-    for (const [member, entry] of Object.entries(value)) {
+    for (const member of Object.keys(value)) {
+      const entry = value[member];
       const inner = shape.member(member);
       if (inner !== undefined) this.value(entry, inner, at(member), factsOf(shape, member));
       else if (!isPlaceholder(value))

@@ -27,21 +27,37 @@ const POINTER = /^($|arn:|\{\{resolve:)/;
 const FIX =
   'keep it in AWS Secrets Manager, give the job the ARN of the secret, and let it read the secret when it starts.';
 
+/** Characters of the shortest thing that PATTERNS finds: an access key. Most values are shorter, and need no look. */
+const SHORTEST = 20;
+
+/** What a name says, found once: the steps of a pipeline share theirs. */
+const known = new Map<string, string | undefined>();
+
+function saidByName(name: string): string | undefined {
+  if (!known.has(name)) known.set(name, NAMES.find(([, pattern]) => pattern.test(name))?.[0]);
+  return known.get(name);
+}
+
 function credentialIn(name: string, value: unknown): string | undefined {
   if (typeof value !== 'string') return undefined;
-  const looks = PATTERNS.find(([, pattern]) => pattern.test(value))?.[0];
-  if (looks !== undefined || POINTER.test(value) || value.includes('${Token[')) return looks;
-  return NAMES.find(([, pattern]) => pattern.test(name))?.[0];
+  const looks = value.length < SHORTEST ? undefined : PATTERNS.find(([, pattern]) => pattern.test(value))?.[0];
+  if (looks !== undefined) return looks;
+  const said = saidByName(name);
+  return said === undefined || POINTER.test(value) || value.includes('${Token[') ? undefined : said;
 }
+
+const NAMED: ReadonlySet<string> = new Set(['HyperParameters', 'StaticHyperParameters', 'Environment']);
+const WORDS: ReadonlySet<string> = new Set(['ContainerArguments', 'ContainerEntrypoint', 'Args']);
 
 /** Hyperparameters, environments and command lines, wherever in the arguments they are. */
 function checkPart(step: StepDefinition, value: unknown, path: string, findings: Finding[]): void {
   if (typeof value !== 'object' || value === null) return;
-  for (const [key, entry] of Object.entries(value)) {
+  for (const key of Object.keys(value)) {
+    const entry = (value as Record<string, unknown>)[key];
     if (typeof entry !== 'object' || key === 'IfSteps' || key === 'ElseSteps') continue;
     const at = path === '' ? key : `${path}.${key}`;
-    const named = ['HyperParameters', 'StaticHyperParameters', 'Environment'].includes(key);
-    const words = ['ContainerArguments', 'ContainerEntrypoint', 'Args'].includes(key);
+    const named = NAMED.has(key);
+    const words = WORDS.has(key);
     const entries = named ? Object.entries(fields(entry)) : words ? list(entry).map((word) => ['', word] as const) : [];
     for (const [name, text] of entries) {
       const what = credentialIn(name, text);

@@ -3,7 +3,11 @@ import type { StepDefinition } from '../definition';
 import type { Finding } from '../errors';
 import { type Context, fields, inStep, isPlaceholder, list } from './context';
 
-/** A quota that AWS raises on request: https://docs.aws.amazon.com/general/latest/gr/sagemaker.html */
+/**
+ * The quota L-729F2471, "Maximum number of steps allowed per pipeline", which AWS raises on request; an account's own is what
+ * `aws service-quotas get-service-quota --service-code sagemaker --quota-code L-729F2471` tells.
+ * https://docs.aws.amazon.com/general/latest/gr/sagemaker.html
+ */
 const MOST_STEPS = 50;
 /** https://docs.aws.amazon.com/general/latest/gr/sagemaker.html */
 const MOST_PARAMETERS = 200;
@@ -66,7 +70,8 @@ function checkMap(step: StepDefinition, path: string, value: unknown, limit: Map
 
 function checkPart(step: StepDefinition, value: unknown, path: string, findings: Finding[]): void {
   if (typeof value !== 'object' || value === null) return;
-  for (const [key, entry] of Object.entries(value)) {
+  for (const key of Object.keys(value)) {
+    const entry = (value as Record<string, unknown>)[key];
     if (typeof entry !== 'object' || key === 'IfSteps' || key === 'ElseSteps') continue;
     const at = path === '' ? key : `${path}.${key}`;
     const environment = key === 'Environment' ? ENVIRONMENTS[step.Type] : undefined;
@@ -89,7 +94,7 @@ export function checkLimits({ all, parameters, definition }: Context): Finding[]
     findings.push({
       where,
       problem: `it has ${all.length} steps, and by default SageMaker takes ${MOST_STEPS}.`,
-      fix: 'ask AWS for a higher quota (Service Quotas, Amazon SageMaker), or divide the pipeline.',
+      fix: 'ask AWS for more of the quota L-729F2471 (Service Quotas, Amazon SageMaker), or divide the pipeline.',
       severity: 'warning',
     });
   if (parameters.size > MOST_PARAMETERS)

@@ -1,7 +1,7 @@
 // Names of steps and parameters, and parameters in themselves.
 import type { ParameterDefinition } from '../definition';
 import type { Finding } from '../errors';
-import type { Context } from './context';
+import { type Context, isPlaceholder } from './context';
 
 /** What SageMaker allows as the name of a step: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_PipelineExecutionStep.html */
 const STEP_NAME = {
@@ -67,4 +67,14 @@ export function checkNames({ all, definition }: Context): Finding[] {
     ),
     ...parameters.flatMap(checkParameter),
   ];
+}
+
+/** https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreatePipeline.html */
+const PIPELINE_NAME = /^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,255}$/;
+
+/** The name of a pipeline, which its definition does not have. */
+export function checkPipelineName(name: string): Finding[] {
+  if (isPlaceholder(name) || PIPELINE_NAME.test(name)) return [];
+  const fix = 'use up to 256 letters, digits and -, a letter or digit first and last.';
+  return [{ where: `pipeline ${name}`, problem: 'the name is not allowed.', fix }];
 }

@@ -34,19 +34,27 @@ function baseline(checkType: string, options: BaselineOptions): Record<string, u
   };
 }
 
+/** What a quality check holds against which baseline. */
 export type QualityCheckStepOptions = CheckOptions & {
+  /** Which of Model Monitor's checks. */
   readonly checkType: 'DATA_QUALITY' | 'MODEL_QUALITY';
   /** S3 URI of statistics to hold against, instead of the group's. @default the group's */
   readonly suppliedBaselineStatistics?: Text;
 };
 
+/** What can be referred to of a quality check: S3 URIs. */
 export interface QualityCheckProperties {
+  /** The constraints that this run found. */
   readonly CalculatedBaselineConstraints: string;
+  /** The statistics that this run found. */
   readonly CalculatedBaselineStatistics: string;
+  /** The constraints to register with the model. */
   readonly BaselineUsedForDriftCheckConstraints: string;
+  /** The statistics to register with the model. */
   readonly BaselineUsedForDriftCheckStatistics: string;
 }
 
+/** Holds data, or a model's predictions, against a baseline. */
 export class QualityCheckStep extends RequestStep<ProcessingArguments, QualityCheckProperties> {
   readonly type = 'QualityCheck';
 
@@ -66,17 +74,23 @@ export class QualityCheckStep extends RequestStep<ProcessingArguments, QualityCh
   }
 }
 
+/** What a bias or explainability check holds against which baseline. */
 export type ClarifyCheckStepOptions = CheckOptions & {
+  /** Which of Clarify's checks. */
   readonly checkType: 'DATA_BIAS' | 'MODEL_BIAS' | 'MODEL_EXPLAINABILITY';
   /** The model that is asked; needed but for DATA_BIAS. @default none */
   readonly modelName?: Text;
 };
 
+/** What can be referred to of a Clarify check: S3 URIs. */
 export interface ClarifyCheckProperties {
+  /** The constraints that this run found. */
   readonly CalculatedBaselineConstraints: string;
+  /** The constraints to register with the model. */
   readonly BaselineUsedForDriftCheckConstraints: string;
 }
 
+/** Holds the bias of data or a model, or what explains its predictions, against a baseline. */
 export class ClarifyCheckStep extends RequestStep<ProcessingArguments, ClarifyCheckProperties> {
   readonly type = 'ClarifyCheck';
 

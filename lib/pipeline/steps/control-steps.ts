@@ -3,6 +3,7 @@ import type { Condition } from '../condition';
 import type { Text } from '../expression';
 import { Step, type StepOptions } from './step';
 
+/** On what a pipeline branches. */
 export interface ConditionStepOptions extends StepOptions {
   /** All must hold. */
   readonly conditions: readonly Condition[];
@@ -12,6 +13,7 @@ export interface ConditionStepOptions extends StepOptions {
   readonly elseSteps?: readonly Step[];
 }
 
+/** Runs the one branch or the other. */
 export class ConditionStep extends Step {
   readonly type = 'Condition';
 
@@ -36,7 +38,9 @@ export class ConditionStep extends Step {
   }
 }
 
+/** How an execution fails. */
 export interface FailStepOptions extends StepOptions {
+  /** Of the execution; up to 3,072 characters. */
   readonly errorMessage: Text;
 }
 

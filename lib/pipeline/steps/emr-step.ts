@@ -5,9 +5,13 @@ import { type Cached, RequestStep, type Retried, type StepOptions } from './step
 
 /** What the cluster runs: https://docs.aws.amazon.com/emr/latest/APIReference/API_HadoopJarStepConfig.html */
 export interface HadoopJarStep {
+  /** S3 URI of the JAR, or command-runner.jar. */
   readonly Jar: string;
+  /** @default the JAR's own */
   readonly MainClass?: string;
+  /** @default none */
   readonly Args?: string[];
+  /** Of Java. @default none */
   readonly Properties?: { readonly Key: string; readonly Value: string }[];
 }
 
@@ -16,6 +20,7 @@ export interface HadoopJarStep {
  * AutoTerminationPolicy, and the Instances' KeepJobFlowAliveWhenNoSteps and TerminationProtected.
  */
 export interface EmrClusterConfig {
+  /** InstanceGroups or InstanceFleets. */
   readonly Instances: Readonly<Record<string, unknown>>;
   readonly [key: string]: unknown;
 }
@@ -33,21 +38,35 @@ type Cluster =
       readonly executionRoleArn?: never;
     };
 
-export type EmrStepOptions = StepOptions & Cached & Retried & Cluster & { readonly jar: Resolvable<HadoopJarStep> };
+/** What runs, and on which cluster. */
+export type EmrStepOptions = StepOptions &
+  Cached &
+  Retried &
+  Cluster & {
+    /** What runs. */
+    readonly jar: Resolvable<HadoopJarStep>;
+  };
 
 /** https://docs.aws.amazon.com/emr/latest/APIReference/API_Step.html */
 export interface EmrStepProperties {
+  /** Of the step, by EMR. */
   readonly Id: string;
+  /** Of the step, by EMR. */
   readonly Name: string;
+  /** What becomes of the cluster when it fails. */
   readonly ActionOnFailure: string;
+  /** Of the step on the cluster. */
   readonly ExecutionRoleArn: string;
+  /** Where it ran. */
   readonly ClusterId: string;
+  /** What ran. */
   readonly Config: {
     readonly Jar: string;
     readonly MainClass: string;
     readonly Args: string[];
     readonly Properties: Record<string, string>;
   };
+  /** How it went. */
   readonly Status: {
     readonly State: string;
     readonly StateChangeReason: { readonly Code: string; readonly Message: string };
@@ -55,6 +74,7 @@ export interface EmrStepProperties {
   };
 }
 
+/** Runs a JAR on an EMR cluster. */
 export class EmrStep extends RequestStep<unknown, EmrStepProperties> {
   readonly type = 'EMR';
 

@@ -10,10 +10,13 @@ import type {
 import type { Resolvable } from '../expression';
 import { type Cached, RequestStep, type RequestStepOptions, type Retried } from './step';
 
+/** The request for an endpoint's configuration. */
 export type EndpointConfigArguments = Resolvable<CreateEndpointConfigInput>;
 
+/** The request, and when it is repeated. */
 export interface EndpointConfigStepOptions extends RequestStepOptions<EndpointConfigArguments>, Cached, Retried {}
 
+/** Makes an endpoint's configuration. */
 export class EndpointConfigStep extends RequestStep<EndpointConfigArguments, DescribeEndpointConfigOutput> {
   readonly type = 'EndpointConfig';
 
@@ -22,8 +25,10 @@ export class EndpointConfigStep extends RequestStep<EndpointConfigArguments, Des
   }
 }
 
+/** The request for an endpoint. */
 export type EndpointArguments = Resolvable<CreateEndpointInput>;
 
+/** The request, and whether an earlier one stands for it. */
 export interface EndpointStepOptions extends RequestStepOptions<EndpointArguments>, Cached {}
 
 /** Makes an endpoint, or moves the one of that name to the configuration. */
@@ -35,8 +40,10 @@ export class EndpointStep extends RequestStep<EndpointArguments, DescribeEndpoin
   }
 }
 
+/** The request for an inference component. */
 export type InferenceComponentArguments = Resolvable<CreateInferenceComponentInput>;
 
+/** Puts a model on an endpoint that several share. */
 export class InferenceComponentStep extends RequestStep<InferenceComponentArguments, DescribeInferenceComponentOutput> {
   readonly type = 'InferenceComponent';
 

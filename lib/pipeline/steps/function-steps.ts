@@ -9,6 +9,7 @@ interface OutputTypes {
   readonly Boolean: boolean;
 }
 
+/** SageMaker's types of outputs. */
 export type OutputType = keyof OutputTypes;
 
 /** What is answered: the type of each output, by its name. */
@@ -43,7 +44,9 @@ abstract class FunctionStep<Declared extends Outputs> extends Step {
   }
 }
 
+/** Which function is called, with what. */
 export interface LambdaStepOptions<Declared extends Outputs> extends FunctionStepOptions<Declared> {
+  /** Of the function, or of a version or alias of it. */
   readonly functionArn: Text;
 }
 
@@ -63,6 +66,7 @@ export class LambdaStep<const Declared extends Outputs = Record<never, never>> e
   }
 }
 
+/** Who is asked, and what. */
 export interface CallbackStepOptions<Declared extends Outputs> extends FunctionStepOptions<Declared> {
   /** URL of an SQS queue. */
   readonly queueUrl: Text;

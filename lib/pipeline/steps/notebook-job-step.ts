@@ -5,6 +5,7 @@ import { ExecutionVariables, type Expression, join, type Text } from '../express
 import type { JobRetried, StepOptions } from './step';
 import { TrainingStep } from './training-steps';
 
+/** Which notebook runs, on what. */
 export interface NotebookJobStepOptions extends StepOptions, JobRetried {
   /** File name of the notebook, e.g. report.ipynb. */
   readonly notebook: string;
@@ -16,6 +17,7 @@ export interface NotebookJobStepOptions extends StepOptions, JobRetried {
   readonly imageUri: Text;
   /** e.g. python3. */
   readonly kernelName: string;
+  /** What the job runs as. */
   readonly roleArn: Text;
   /** e.g. eu-central-1. */
   readonly region: Text;

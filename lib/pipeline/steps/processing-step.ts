@@ -1,10 +1,11 @@
 // The processing step, and the JSON files that it writes for conditions to look into.
 import type { CreateProcessingJobRequest, DescribeProcessingJobResponse } from '@aws-sdk/client-sagemaker';
-import { Expression } from '../expression';
+import { Expression, Get } from '../expression';
 import { type JobStepOptions, RequestStep, type Step, type WithoutName } from './step';
 
 /** A JSON file that a processing step writes, for conditions to look into. */
 export interface PropertyFile {
+  /** By which it is referred to. */
   readonly name: string;
   /** The output, by its name, that the file is in. */
   readonly outputName: string;
@@ -12,13 +13,16 @@ export interface PropertyFile {
   readonly path: string;
 }
 
+/** The request for a processing job, without its name. */
 export type ProcessingArguments = WithoutName<CreateProcessingJobRequest, 'ProcessingJobName'>;
 
+/** The request, when it is repeated, and what conditions look into. */
 export interface ProcessingStepOptions extends JobStepOptions<ProcessingArguments> {
   /** @default none */
   readonly propertyFiles?: readonly PropertyFile[];
 }
 
+/** Runs a container on data in S3. */
 export class ProcessingStep extends RequestStep<ProcessingArguments, DescribeProcessingJobResponse> {
   readonly type = 'Processing';
 
@@ -31,7 +35,8 @@ export class ProcessingStep extends RequestStep<ProcessingArguments, DescribePro
 
   /** The URI of an output, by its name. */
   output(name: string): Expression<string> {
-    return this.properties.ProcessingOutputConfig.Outputs[name]?.S3Output.S3Uri as Expression<string>;
+    // what `properties` would give, at a tenth of its cost
+    return new Get(`Steps.${this.name}.ProcessingOutputConfig.Outputs['${name}'].S3Output.S3Uri`);
   }
 
   protected override extras(): Record<string, unknown> {

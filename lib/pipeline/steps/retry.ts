@@ -7,7 +7,9 @@ export type StepException = 'Step.SERVICE_FAULT' | 'Step.THROTTLING';
 /** Failures of the job that a step runs. */
 export type JobException = 'SageMaker.JOB_INTERNAL_ERROR' | 'SageMaker.CAPACITY_ERROR' | 'SageMaker.RESOURCE_LIMIT';
 
+/** All failures of the call that starts a step. */
 export const STEP_EXCEPTIONS: readonly StepException[] = ['Step.SERVICE_FAULT', 'Step.THROTTLING'];
+/** All failures of the job that a step runs. */
 export const JOB_EXCEPTIONS: readonly JobException[] = [
   'SageMaker.JOB_INTERNAL_ERROR',
   'SageMaker.CAPACITY_ERROR',
@@ -29,6 +31,7 @@ type Until =
 
 /** A policy for these exceptions. It cannot change what the step asks for, such as the instance type. */
 export type RetryPolicy<Exception extends string = StepException | JobException> = Until & {
+  /** After which failures. */
   readonly exceptions: readonly Exception[];
   /** Seconds before the first new attempt. @default 1 */
   readonly intervalSeconds?: number;

@@ -3,6 +3,7 @@ import { type Properties, properties, type Resolvable } from '../expression';
 import { type JobException, type RetryPolicy, retryPolicyDefinition, type StepException } from './retry';
 import { stepType } from './step-types';
 
+/** What every step may have. */
 export interface StepOptions {
   /** What people read instead of the name. @default the name */
   readonly displayName?: string;
@@ -12,11 +13,13 @@ export interface StepOptions {
   readonly dependsOn?: readonly Step[];
 }
 
+/** How long results are reused: https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-caching.html */
 export interface CacheOptions {
   /** ISO 8601 duration for which an earlier run with the same arguments stands for this one, e.g. P30D. */
   readonly expireAfter: string;
 }
 
+/** A step whose earlier run may stand for a new one. */
 export interface Cached {
   /** @default the step is run each time */
   readonly cache?: CacheOptions;
@@ -36,16 +39,20 @@ export interface JobRetried {
 
 /** A step that makes a request of SageMaker. */
 export interface RequestStepOptions<Arguments> extends StepOptions {
+  /** The AWS SDK's request, with an expression allowed at every leaf. */
   readonly arguments: Arguments;
 }
 
 /** A step that runs a job. */
 export interface JobStepOptions<Arguments> extends RequestStepOptions<Arguments>, Cached, JobRetried {}
 
+/** A step of a pipeline. */
 export abstract class Step {
+  /** SageMaker's name of the type. */
   abstract readonly type: string;
 
   constructor(
+    /** Unique in the pipeline. */
     readonly name: string,
     private readonly options: StepOptions & Cached & JobRetried,
   ) {}
@@ -62,6 +69,7 @@ export abstract class Step {
     return {};
   }
 
+  /** As it stands in a definition. */
   toDefinition(): Record<string, unknown> {
     const { displayName, description, dependsOn, cache, retry } = this.options;
     return {

@@ -11,12 +11,15 @@ import type {
 import { type Expression, join, type Text } from '../expression';
 import { RequestStep, type WithoutName } from './step';
 
+/** The request for a training job, without its name. */
 export type TrainingArguments = WithoutName<CreateTrainingJobRequest, 'TrainingJobName'>;
 
+/** Trains a model. */
 export class TrainingStep extends RequestStep<TrainingArguments, DescribeTrainingJobResponse> {
   readonly type = 'Training';
 }
 
+/** The request for a tuning job, without its name. */
 export type TuningArguments = WithoutName<CreateHyperParameterTuningJobRequest, 'HyperParameterTuningJobName'>;
 
 type TuningResponse = DescribeHyperParameterTuningJobResponse & ListTrainingJobsForHyperParameterTuningJobResponse;
@@ -49,6 +52,7 @@ export class TuningStep extends RequestStep<TuningArguments, TuningResponse> {
   }
 }
 
+/** The request for an AutoML job, without its name and what pipelines do not take. */
 export type AutoMLArguments = WithoutName<
   CreateAutoMLJobRequest,
   'AutoMLJobName' | 'GenerateCandidateDefinitionsOnly' | 'ModelDeployConfig'

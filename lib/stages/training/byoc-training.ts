@@ -19,7 +19,9 @@ export type TrainingHyperparameters = {
     | Expression<boolean>;
 };
 
+/** Which image trains, on what, with which hyperparameters. */
 export interface ByocTrainingProps extends TrainingSettings {
+  /** Has the command `train`. */
   readonly image: ByocImage;
   /** Checked at synth; those that are not given are the trainer's own. @default the trainer's */
   readonly hyperparameters?: TrainingHyperparameters;
@@ -91,7 +93,9 @@ export function warnOfMemory(
   if (warning) Annotations.of(stage).addWarningV2('scanline:gpuMemory', warning);
 }
 
+/** Trains in our container, or anyone's. */
 export class ByocTraining extends TrainingStage {
+  /** What trains, and serves what was trained. */
   readonly image: ByocImage;
 
   /** @throws PipelineError naming all that is wrong with the stage */

@@ -8,7 +8,10 @@ import { ByocImage } from '../byoc-image';
 import { refusal } from '../checks';
 import { knownText } from '../known-text';
 
-/** huggingface: transformers on PyTorch. huggingface-tensorflow: on TensorFlow, which AWS no longer brings up to date. */
+/**
+ * Frameworks of which AWS publishes images. huggingface is transformers on PyTorch, huggingface-tensorflow on TensorFlow, which AWS no
+ * longer brings up to date.
+ */
 export type Framework = 'pytorch' | 'tensorflow' | 'huggingface' | 'huggingface-tensorflow';
 
 export interface FrameworkImageProps {
@@ -102,6 +105,11 @@ function publisher(region: string): string | undefined {
 function releaseOf(framework: Framework, version: string | undefined): [string, Release] | undefined {
   const releases = Object.entries(RELEASES[framework] ?? {});
   return releases.findLast(([name]) => version === undefined || name === version || name.startsWith(`${version}.`));
+}
+
+/** The whole version that a version names, the newest where none is named; undefined where there is none such. */
+export function releaseVersion(framework: Framework, version: string | undefined): string | undefined {
+  return releaseOf(framework, version)?.[0];
 }
 
 /** Whether an instance type has GPUs: its family begins with g or p. */

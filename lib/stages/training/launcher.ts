@@ -2,16 +2,17 @@
 import { Expression, type Finding, type Text } from '../../pipeline';
 import { refusal } from '../checks';
 import { toText } from '../known-text';
-import { hasGpu } from './framework-image';
+import { type Framework, hasGpu, releaseVersion } from './framework-image';
 
 /**
- * - pytorchddp: PyTorch's DistributedDataParallel, by mpirun, a process a GPU
+ * - pytorchddp: PyTorch's DistributedDataParallel, by mpirun and SageMaker's own library, a process a GPU; on PyTorch up to 2.2
  * - torch_distributed: torchrun, a process a GPU
  * - mpi: mpirun, also Horovod
  * - parameter_server: TensorFlow's
  */
 export type Launcher = 'pytorchddp' | 'torch_distributed' | 'mpi' | 'parameter_server';
 
+/** How a script runs on several GPUs or instances. */
 export interface LauncherProps {
   /** How the script is started. @default once on each instance */
   readonly launcher?: Launcher;
@@ -20,6 +21,9 @@ export interface LauncherProps {
   /** With mpi: more options of mpirun. @default none */
   readonly mpiOptions?: string;
 }
+
+/** The newest PyTorch whose images have that library: fw_utils.py of AWS's Python SDK 2.257.7. */
+const NEWEST_PYTORCH_DDP = '2.2.0';
 
 const LAUNCHERS: readonly Launcher[] = ['pytorchddp', 'torch_distributed', 'mpi', 'parameter_server'];
 
@@ -36,7 +40,13 @@ const OF_FRAMEWORKS: Readonly<Record<string, readonly Launcher[]>> = {
 /** What is wrong with the props, all at once. */
 export function checkLauncher(
   where: string,
-  props: LauncherProps & { readonly framework?: string; readonly entryPoint: string; readonly instanceType?: Text },
+  props: LauncherProps & {
+    readonly framework?: Framework;
+    readonly version?: string;
+    readonly image?: unknown;
+    readonly entryPoint: string;
+    readonly instanceType?: Text;
+  },
 ): Finding[] {
   const { launcher, processesPerHost, mpiOptions, framework, entryPoint, instanceType } = props;
   const findings: Finding[] = [];
@@ -47,6 +57,13 @@ export function checkLauncher(
   const own = OF_FRAMEWORKS[framework ?? ''];
   if (launcher !== undefined && LAUNCHERS.includes(launcher) && own && !own.includes(launcher)) {
     refuse('launcher', `${launcher} with ${framework}`, own.join(', '), 'choose one of these');
+  }
+  if (framework === 'pytorch' && props.image === undefined && launcher === 'pytorchddp') {
+    const version = releaseVersion(framework, props.version);
+    if (version !== undefined && version.localeCompare(NEWEST_PYTORCH_DDP, 'en', { numeric: true }) > 0) {
+      const fix = "set launcher to torch_distributed, or version to '2.2'";
+      refuse('launcher', `pytorchddp with PyTorch ${version}`, `it up to ${NEWEST_PYTORCH_DDP}`, fix);
+    }
   }
   if (launcher === 'torch_distributed' && !entryPoint.endsWith('.py')) {
     refuse('entryPoint', `'${entryPoint}'`, 'with torch_distributed a .py file', 'start from a Python program');
@@ -67,7 +84,7 @@ export function checkLauncher(
 
 /** The hyperparameters by which the container is told. */
 export function launcherHyperparameters(
-  { launcher, processesPerHost, mpiOptions = '' }: LauncherProps,
+  { launcher, processesPerHost, mpiOptions = '', framework }: LauncherProps & { readonly framework?: Framework },
   instanceType: Text,
 ): Readonly<Record<string, Text>> {
   // the SDK leaves what the pipeline fills in without quotes
@@ -77,7 +94,13 @@ export function launcherHyperparameters(
     case undefined:
       return {};
     case 'pytorchddp':
-      return { sagemaker_pytorch_ddp_enabled: 'true', sagemaker_instance_type };
+      // the SDK's PyTorch estimator asks for SageMaker's library, its Hugging Face estimator for the toolkit's own launcher
+      if (framework === 'huggingface') return { sagemaker_pytorch_ddp_enabled: 'true', sagemaker_instance_type };
+      return {
+        sagemaker_distributed_dataparallel_enabled: 'true',
+        sagemaker_distributed_dataparallel_custom_mpi_options: '""',
+        sagemaker_instance_type,
+      };
     case 'torch_distributed':
       return { sagemaker_torch_distributed_enabled: 'true', sagemaker_instance_type };
     case 'mpi':

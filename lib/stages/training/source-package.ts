@@ -10,6 +10,7 @@ import {
   realpathSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
@@ -20,7 +21,7 @@ import { refusal } from '../checks';
 import { credentialFile, credentialsIn } from './credentials';
 
 export interface SourceProps {
-  /** The file that the job runs, below `sourceDir`, e.g. train.py. */
+  /** The file that the job runs, below `sourceDir`, e.g. train.py; a .ts or .js file is bundled, and runs on our own image. */
   readonly entryPoint: string;
   /** The folder that is packed; a relative one from where the app runs. */
   readonly sourceDir: string;
@@ -30,6 +31,7 @@ export interface SourceProps {
   readonly ignore?: readonly string[];
 }
 
+/** A file of a package. */
 export interface PackedFile {
   /** Where it lies in the package. */
   readonly name: string;
@@ -118,8 +120,8 @@ export function findSource(where: string, props: SourceProps): SourceFiles {
     refuse('sourceDir', `a folder with ${name}, which is no file in it`, 'files, and links to files inside', fix);
   });
   if (!found.has(entryPoint)) {
-    const scripts = [...found.keys()].filter((name) => /\.(?:py|sh)$/.test(name)).sort(byName);
-    const allowed = `a file that is packed from ${props.sourceDir}: ${scripts.join(', ') || 'there is no .py or .sh'}`;
+    const scripts = [...found.keys()].filter((name) => /\.(?:py|sh|[cm]?[jt]s)$/.test(name)).sort(byName);
+    const allowed = `a file that is packed from ${props.sourceDir}: ${scripts.join(', ') || 'there is no .py, .sh, .ts or .js'}`;
     refuse('entryPoint', `'${entryPoint}'`, allowed, 'name one of these, and see that no ignore file leaves it out');
   }
   if (requirements !== undefined) {
@@ -139,19 +141,35 @@ export interface Packed {
   remove(): void;
 }
 
-/** Writes sourcedir.tar.gz: files sorted, times and owners left out, modes 755 where executable and else 644. */
-export function packSource(files: ReadonlyMap<string, string>): Packed {
+/**
+ * Writes sourcedir.tar.gz: files sorted, times and owners left out, modes 755 where executable and else 644.
+ *
+ * @param made contents of files that do not lie on this machine, by their names in the package
+ */
+export function packSource(
+  files: ReadonlyMap<string, string>,
+  made: ReadonlyMap<string, Uint8Array> = new Map(),
+): Packed {
   const work = mkdtempSync(join(tmpdir(), 'scanline-source-'));
   const stage = join(work, 'source');
   const path = join(work, 'sourcedir.tar.gz');
-  const packed = [...files].map(([name, from]): PackedFile => {
+  const place = (name: string) => {
     const to = join(stage, name);
     mkdirSync(dirname(to), { recursive: true });
+    return to;
+  };
+  const written = [...made].map(([name, content]): PackedFile => {
+    writeFileSync(place(name), content, { mode: 0o644 });
+    return { name, size: content.length };
+  });
+  const copied = [...files].map(([name, from]): PackedFile => {
+    const to = place(name);
     copyFileSync(from, to);
     const { mode, size } = statSync(from);
     chmodSync(to, mode & 0o100 ? 0o755 : 0o644);
     return { name, size };
   });
+  const packed = [...written, ...copied].sort((left, right) => byName(left.name, right.name));
   const options = { cwd: stage, file: path, gzip: { level: 9 }, portable: true, noMtime: true, sync: true } as const;
   // a name that begins with @ would be taken for an archive
   create(

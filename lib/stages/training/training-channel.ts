@@ -5,6 +5,7 @@ import type { Resolvable, Text } from '../../pipeline';
 /** How data comes to the container: copied before it starts, read file by file when opened, or streamed through a named pipe. */
 export type InputMode = 'File' | 'FastFile' | 'Pipe';
 
+/** Data in S3. */
 export interface S3Channel {
   /** S3 URI of a prefix, or of a manifest. */
   readonly uri: Text;
@@ -30,6 +31,7 @@ export interface S3Channel {
 export interface FileSystemChannel {
   /** e.g. fs-0123456789abcdef0 */
   readonly fileSystemId: Text;
+  /** Amazon EFS or FSx for Lustre. */
   readonly fileSystemType: 'EFS' | 'FSxLustre';
   /** Full path of the folder; of FSx for Lustre it begins with the mount name, e.g. /fsx/images. */
   readonly directory: Text;

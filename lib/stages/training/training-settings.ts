@@ -14,6 +14,7 @@ import type { JobException, Resolvable, RetryPolicy, StepException, Text } from 
 import type { Tracking } from '../tracking';
 import type { InputMode, TrainingChannel } from './training-channel';
 
+/** What every training stage takes. */
 export interface TrainingSettings {
   /** Where each channel's data is; a plain text is the S3 URI of a prefix. */
   readonly channels: Readonly<Record<string, TrainingChannel>>;

@@ -165,10 +165,10 @@ export class Tuning extends TrainingJobStage implements TrainedModel {
 
   private prepareScript(props: TuningProps, training: TunedScript): Prepared {
     const where = whereOf(this);
-    const { files, findings } = checkScript(this, where, training);
+    const checked = checkScript(this, where, training);
     const own: Finding[] = checkTuning(where, props, Object.keys(training.metricDefinitions ?? {}));
-    this.refuse(training, [...findings, ...own]);
-    const script = new Script(this, training, files);
+    this.refuse(training, [...checked.findings, ...own]);
+    const script = new Script(this, training, checked);
     // as AWS's Python SDK does it for its framework images
     return { image: script.image, settings: script.settings, work: script.work, encodeValue: JSON.stringify };
   }

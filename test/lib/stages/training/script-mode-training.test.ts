@@ -155,8 +155,12 @@ test("hyperparameters are as AWS's Python SDK writes them in a pipeline: JSON, a
 for (const [props, expected] of [
   [{}, {}],
   [
-    { launcher: 'pytorchddp', instanceType: 'ml.p4d.24xlarge' },
-    { sagemaker_pytorch_ddp_enabled: 'true', sagemaker_instance_type: '"ml.p4d.24xlarge"' },
+    { launcher: 'pytorchddp', version: '2.2', instanceType: 'ml.p4d.24xlarge' },
+    {
+      sagemaker_distributed_dataparallel_enabled: 'true',
+      sagemaker_distributed_dataparallel_custom_mpi_options: '""',
+      sagemaker_instance_type: '"ml.p4d.24xlarge"',
+    },
   ],
   [
     { launcher: 'torch_distributed' },
@@ -265,9 +269,13 @@ const DEFECTS: readonly (readonly [string, Partial<ScriptModeTrainingProps>, str
     { framework: 'huggingface-tensorflow', launcher: 'parameter_server' },
   ],
   ['launcher is parameter_server with pytorch', { launcher: 'parameter_server' }],
-  ['launcher is pytorchddp on an instance without a GPU', { launcher: 'pytorchddp', instanceType: 'ml.m5.xlarge' }],
+  [
+    'launcher is pytorchddp on an instance without a GPU',
+    { launcher: 'pytorchddp', version: '2.2', instanceType: 'ml.m5.xlarge' },
+  ],
+  ['launcher is pytorchddp with PyTorch 2.6.0', { launcher: 'pytorchddp' }],
   ['processesPerHost is 2', { processesPerHost: 2 }],
-  ['mpiOptions is -x', { mpiOptions: '-x', launcher: 'pytorchddp' }],
+  ['mpiOptions is -x', { mpiOptions: '-x', launcher: 'pytorchddp', version: '2.2' }],
   ['processesPerHost is 0', { launcher: 'mpi', processesPerHost: 0 }],
 ];
 
@@ -281,6 +289,31 @@ test('torch_distributed starts Python alone', () => {
   const sourceDir = source({ 'run.sh': '' });
   assert.deepEqual(problemsOf({ sourceDir, entryPoint: 'run.sh', launcher: 'torch_distributed' }), [
     "entryPoint is 'run.sh'",
+  ]);
+});
+
+test('a TypeScript program takes no framework, launcher or requirements, and must bundle', () => {
+  const sourceDir = source({
+    'train.ts': "import { missing } from './missing';\nmissing();\n",
+    'requirements.txt': '',
+  });
+  const props = { sourceDir, entryPoint: 'train.ts' };
+  assert.deepEqual(problemsOf({ ...props, launcher: 'mpi', requirements: 'requirements.txt' }), [
+    "framework is 'pytorch' with 'train.ts'",
+    "launcher is 'mpi' with 'train.ts'",
+    "requirements is 'requirements.txt' with 'train.ts'",
+    'entryPoint is \'train.ts\', which does not bundle: train.ts:1: Could not resolve "./missing"',
+  ]);
+  assert.deepEqual(problemsOf({ ...props, framework: undefined as never, channels: { code: 's3://b/c' } }), [
+    'channels.code is that name',
+    'entryPoint is \'train.ts\', which does not bundle: train.ts:1: Could not resolve "./missing"',
+  ]);
+});
+
+test('credentials in a TypeScript program are found before it is bundled', () => {
+  const sourceDir = source({ 'train.ts': `\nconst token = 'hf_${'aB'.repeat(17)}';\n` });
+  assert.deepEqual(problemsOf({ sourceDir, entryPoint: 'train.ts', framework: undefined as never }), [
+    'sourceDir is a folder with a Hugging Face token in train.ts:2',
   ]);
 });
 

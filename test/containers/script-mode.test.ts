@@ -1,0 +1,180 @@
+// A TypeScript program from the stage to the container's command, without the container: bundled and packed at synth, then unpacked and
+// run by `train` as SageMaker runs it.
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { test } from 'node:test';
+import { App, Stack } from 'aws-cdk-lib';
+import { Role } from 'aws-cdk-lib/aws-iam';
+import { ScriptModeTraining } from '../../lib';
+import { packageRoot } from '../../training/native/cache';
+import { eventually } from '../lib/local/control-plane';
+import { ROLE } from '../lib/pipeline/whole-steps';
+import { temporaryFolder } from '../training/temporary-folder';
+
+const PROGRAM = `
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildNetwork, parameterCount, readHyperparameters } from 'scanline-sagemaker/training';
+import { greeting } from './greeting';
+
+const shape = { inChannels: 1, classes: 2, imageSize: [64, 64] as [number, number] };
+const network = buildNetwork(readHyperparameters({ environment: process.env }), shape);
+const seen = {
+  greeting,
+  words: readFileSync('words.txt', 'utf8').trim(),
+  parameters: parameterCount(network),
+  arguments: process.argv.slice(2),
+  train: process.env.SM_CHANNEL_TRAIN,
+  hosts: process.env.SM_HOSTS,
+  epochs: process.env.SM_HP_NUM_EPOCHS,
+};
+writeFileSync(join(process.env.SM_MODEL_DIR as string, 'seen.json'), JSON.stringify(seen));
+`;
+
+/** The stage's step and package for a source folder. */
+function stage(files: Readonly<Record<string, string>>) {
+  const sourceDir = temporaryFolder();
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(sourceDir, name), content);
+  const app = new App({ outdir: temporaryFolder() });
+  const stack = new Stack(app, 'Test', { env: { account: '111122223333', region: 'eu-central-1' } });
+  const training = new ScriptModeTraining(stack, 'Train', {
+    entryPoint: 'train.ts',
+    sourceDir,
+    hyperparameters: { num_epochs: 3, model_name: 'densenet121' },
+    channels: { train: 's3://b/train' },
+    output: 's3://b/out',
+    role: Role.fromRoleArn(stack, 'Role', ROLE, { mutable: false }),
+  });
+  const { Arguments } = stack.resolve(JSON.parse(JSON.stringify(training.step.toDefinition())));
+  return { job: Arguments, training, archive: resolve(app.outdir, training.source.assetPath) };
+}
+
+/** The folder that is /opt/ml, as SageMaker fills it for the job. */
+function baseOf({ job, archive }: ReturnType<typeof stage>): string {
+  const base = temporaryFolder();
+  const put = (name: string, content: unknown) => {
+    mkdirSync(dirname(join(base, name)), { recursive: true });
+    writeFileSync(join(base, name), JSON.stringify(content));
+  };
+  put('input/config/hyperparameters.json', job.HyperParameters);
+  put('input/config/resourceconfig.json', { current_host: 'algo-2', hosts: ['algo-1', 'algo-2'] });
+  put('input/data/train/images.json', []);
+  const source = JSON.parse(job.HyperParameters.sagemaker_submit_directory) as string;
+  const place = join(base, source.slice('/opt/ml/'.length));
+  mkdirSync(dirname(place), { recursive: true });
+  cpSync(archive, place);
+  return base;
+}
+
+function train(base: string): ChildProcess {
+  return spawn(join(packageRoot, 'containers/byoc/bin/train'), {
+    env: { ...process.env, SAGEMAKER_BASE_DIR: base },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}
+
+async function ended(child: ChildProcess) {
+  const [stdout, stderr, [status]] = await Promise.all([
+    text(child.stdout as NodeJS.ReadableStream),
+    text(child.stderr as NodeJS.ReadableStream),
+    once(child, 'close'),
+  ]);
+  return { status, stdout, stderr };
+}
+
+const HELLO = { 'train.ts': "console.log('hello');\n" };
+
+test('a TypeScript program is bundled with what it imports, packed with its data, and comes by a channel', () => {
+  const { job, training } = stage({ ...HELLO, 'words.txt': 'axial\n', 'package.json': '{}' });
+  assert.deepEqual(
+    training.packedFiles.map(({ name }) => name),
+    ['train.js', 'words.txt'],
+  );
+  assert.ok(training.image.isScanline);
+  assert.equal(job.HyperParameters.sagemaker_program, '"train.js"');
+  assert.match(job.HyperParameters.sagemaker_submit_directory, /^"\/opt\/ml\/input\/data\/code\/[0-9a-f]{64}\.gz"$/);
+  assert.deepEqual(
+    job.InputDataConfig.map(({ ChannelName }: { ChannelName: string }) => ChannelName),
+    ['train', 'code'],
+  );
+});
+
+test('the same program gives the same package', () => {
+  assert.equal(stage(HELLO).training.source.assetHash, stage(HELLO).training.source.assetHash);
+});
+
+test('the container runs it with the trainer as a library, the SM_ environment and the hyperparameters', async () => {
+  const base = baseOf(
+    stage({
+      'train.ts': PROGRAM,
+      'greeting.ts': "export const greeting: string = 'servus';\n",
+      'words.txt': 'axial\n',
+    }),
+  );
+  const { status, stderr } = await ended(train(base));
+  assert.equal(status, 0, stderr);
+  assert.deepEqual(JSON.parse(readFileSync(join(base, 'model/seen.json'), 'utf8')), {
+    greeting: 'servus',
+    words: 'axial',
+    // MONAI's DenseNet121 for one channel and two classes
+    parameters: 6_949_634,
+    arguments: ['--model_name', 'densenet121', '--num_epochs', '3'],
+    train: join(base, 'input/data/train'),
+    hosts: '["algo-1","algo-2"]',
+    epochs: '3',
+  });
+});
+
+test('a program that fails ends the job with what it said, by the line of its source', async () => {
+  const base = baseOf(stage({ 'train.ts': "const reason: string = 'no images';\n\nthrow new Error(reason);\n" }));
+  const { status } = await ended(train(base));
+  assert.equal(status, 1);
+  const failure = readFileSync(join(base, 'output/failure'), 'utf8');
+  assert.match(failure, /train\.js ended with status 1/);
+  assert.match(failure, /no images/);
+  assert.match(failure, /train\.ts:3/);
+});
+
+test('SIGTERM reaches the program, which may still write its model', async () => {
+  const program = `
+    import { writeFileSync } from 'node:fs';
+    process.once('SIGTERM', () => {
+      writeFileSync(process.env.SM_MODEL_DIR + '/stopped', '');
+      process.exit(0);
+    });
+    writeFileSync(process.env.SM_MODEL_DIR + '/ready', '');
+    setInterval(() => {}, 1000);`;
+  const base = baseOf(stage({ 'train.ts': program }));
+  const child = train(base);
+  const end = ended(child);
+  await eventually(() => existsSync(join(base, 'model/ready')));
+  child.kill('SIGTERM');
+  assert.equal((await end).status, 0);
+  assert.ok(existsSync(join(base, 'model/stopped')));
+});
+
+for (const [what, hyperparameters, problem] of [
+  [
+    'a Python program',
+    { sagemaker_program: '"train.py"' },
+    /sagemaker_program is "train.py"; this image runs JavaScript/,
+  ],
+  [
+    'a package in S3',
+    { sagemaker_program: '"train.js"', sagemaker_submit_directory: '"s3://b/sourcedir.tar.gz"' },
+    /this image does not fetch from S3/,
+  ],
+] as const) {
+  test(`${what} is refused by name`, async () => {
+    const base = temporaryFolder();
+    mkdirSync(join(base, 'input/config'), { recursive: true });
+    writeFileSync(join(base, 'input/config/hyperparameters.json'), JSON.stringify(hyperparameters));
+    const { status, stderr } = await ended(train(base));
+    assert.equal(status, 1);
+    assert.match(stderr, problem);
+  });
+}
