@@ -4,6 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { UserError } from '../../errors';
 import { isFolder, type Part, visible } from '../parts';
 import { NIFTI_FILE } from './nifti';
+import type { Labels } from './volume';
 
 export const DATASET_FILE = 'dataset.json';
 
@@ -11,6 +12,14 @@ export const DATASET_FILE = 'dataset.json';
 export interface LabelClass {
   readonly name: string;
   readonly value: number;
+}
+
+/** Numbers of classes as the values that label files hold: what a network says, to be written. */
+export function toValues(numbers: ArrayLike<number>, classes: readonly LabelClass[]): Labels {
+  const values = classes.map(({ value }) => value);
+  const result = Math.max(...values) < 256 ? new Uint8Array(numbers.length) : new Int16Array(numbers.length);
+  for (let n = 0; n < result.length; n++) result[n] = values[numbers[n] as number] as number;
+  return result;
 }
 
 /** A subject as a list names it; paths may be wrong. */

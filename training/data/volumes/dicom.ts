@@ -1,6 +1,7 @@
 // A DICOM series as a volume: a folder of slices, sorted by where they lie, refused where some are missing.
 import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { inflateRawSync } from 'node:zlib';
 import daikon from 'daikon';
 import { type Affine, type Grid, MOST_VALUES, type Shape, voxels } from './volume';
 
@@ -73,6 +74,27 @@ const cross = (a: Vector, b: Vector): Vector => [
   a[0] * b[1] - a[1] * b[0],
 ];
 
+/** Where the part of a file that names its transfer syntax ends at the latest. */
+const META = 2048;
+
+const DEFLATED = '1.2.840.10008.1.2.1.99';
+
+/** Bytes that one deflated file may unpack to, and pixels that one slice may have: far more than a scanner makes. */
+const MOST_BYTES = 2 ** 28;
+const MOST_PIXELS = 2 ** 26;
+
+/** daikon unpacks without a bound; what unpacks to too much must not come to it. */
+function refuseBomb(bytes: Buffer): void {
+  // the length of the part that is not deflated is its first element (PS3.10, 7.1)
+  const start = PREAMBLE + 4 + 12 + bytes.readUInt32LE(PREAMBLE + 12);
+  try {
+    inflateRawSync(bytes.subarray(start), { maxOutputLength: MOST_BYTES });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new Error(code === 'ERR_BUFFER_TOO_LARGE' ? `it unpacks to more than ${MOST_BYTES} bytes` : message);
+  }
+}
+
 /** How integers lie in the words of a slice. */
 interface PixelFormat {
   readonly words: (buffer: ArrayBuffer) => ArrayLike<number>;
@@ -110,6 +132,7 @@ function interpret(
 
 /** What a file says of its slice. @throws Error where something that is needed is missing or of a kind that is not read */
 function parseSlice(bytes: Buffer, name: string): Slice {
+  if (bytes.subarray(0, META).includes(DEFLATED)) refuseBomb(bytes);
   const view = new DataView(new Uint8Array(bytes).buffer);
   const image = daikon.Series.parseImage(view);
   if (image === null) throw new Error(`it cannot be parsed: ${daikon.Series.parserError?.message}`);
@@ -129,6 +152,7 @@ function parseSlice(bytes: Buffer, name: string): Slice {
   refuseCut(bytes, String(values(0x0002, 0x0010)[0] ?? '').replace(/\0+$/, ''));
   const [rows = 0] = numbers('Rows', 0x0028, 0x0010, 1);
   const [columns = 0] = numbers('Columns', 0x0028, 0x0011, 1);
+  if (rows * columns > MOST_PIXELS) throw new Error(`it has ${columns} x ${rows} pixels; ${MOST_PIXELS} are the most`);
   const [allocated = 0] = numbers('BitsAllocated', 0x0028, 0x0100, 1);
   if (!(allocated in WORDS)) throw new Error(`its pixels have ${allocated} bits; allowed are 8, 16 and 32`);
   const format: PixelFormat = {

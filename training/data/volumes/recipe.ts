@@ -91,3 +91,12 @@ export function augmentTransforms(h: Hyperparameters): TransformSpec[] {
 export function askedModalities({ modalities }: Pick<Hyperparameters, 'modalities'>): string[] | undefined {
   return modalities === 'all' ? undefined : modalities.split(',');
 }
+
+/** Where prepared volumes are kept. @param folder gets them where they are kept on disk */
+export function cacheOptions(
+  { cache, cache_gb }: Pick<Hyperparameters, 'cache' | 'cache_gb'>,
+  folder: string,
+): { readonly bytes: number; readonly folder?: string } | undefined {
+  if (cache === 'none') return undefined;
+  return { bytes: cache_gb * 1e9, ...(cache === 'disk' && { folder }) };
+}

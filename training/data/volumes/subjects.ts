@@ -218,18 +218,25 @@ export function findSubjects(folders: PartFolders, { validFraction, seed, modali
   return { ...found, samples: { ...found.samples, train, valid } };
 }
 
-/** The subjects of a folder to predict: of subjects' folders, of images, or one subject; labels are taken where they are. */
+/**
+ * The subjects to predict: a NIfTI file, a subject's folder, a folder of DICOM slices, of NIfTI files, or of subjects. Labels are taken
+ * along where there are some.
+ *
+ * @throws UserError when there is none, or one lacks a modality
+ */
 export function subjectsToPredict(folder: string, modalities?: readonly string[]): Subject[] {
   if (NIFTI_FILE.test(folder) && existsSync(folder)) return [{ id: stemOf(folder), images: [folder] }];
   if (!isFolder(folder)) throw new UserError(`there is no folder ${folder}.`, 'check the path.');
   const inside = visible(folder);
-  const one = candidate(folder);
-  const flat = inside.some((name) => NIFTI_FILE.test(name) && !/^(img|image)/i.test(name) && !LABEL.test(stemOf(name)));
-  const found = flat
-    ? pairFolders(folder, join(dirname(folder), 'labels')).map((listed) => fromList(listed, undefined))
-    : inside.some((name) => NIFTI_FILE.test(name))
-      ? [one]
-      : candidatesIn(folder, []);
+  const files = inside.filter((name) => NIFTI_FILE.test(name));
+  const named = files.some((name) => /^(img|image)/i.test(name) || LABEL.test(stemOf(name)));
+  const slices = files.length === 0 && inside.length > 0 && inside.every((name) => !isFolder(join(folder, name)));
+  const found =
+    named || slices
+      ? [candidate(folder)]
+      : files.length > 0
+        ? pairFolders(folder, join(dirname(folder), 'labels')).map((listed) => fromList(listed, undefined))
+        : candidatesIn(folder, []);
   const wanted = modalities ?? found[0]?.images.map(({ modality }) => modality) ?? [];
   const defects: Defect[] = [];
   const subjects = found.map((each) => choose(each, wanted, modalities !== undefined, false, defects));

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { randomSource } from '../../../../training/data/random';
 import { readDicomSeries } from '../../../../training/data/volumes/dicom';
 import { assertClose } from '../../assert-close';
 import { askOracle, withoutOracle } from '../../oracle';
@@ -161,6 +163,37 @@ test('files that are no DICOM are passed over, and a folder of such is refused',
   for (const name of readdirSync(join(folder, 'explicit')))
     copyFileSync(join(folder, 'explicit', name), join(mixed, name));
   assert.deepEqual((await readDicomSeries(mixed)).data, (await readDicomSeries(join(folder, 'explicit'))).data);
+});
+
+test('a deflated file that unpacks to hundreds of megabytes is refused', { skip: withoutOracle }, async () => {
+  const bomb = join(folder, 'bomb');
+  mkdirSync(bomb);
+  const [name = ''] = readdirSync(join(folder, 'deflated'));
+  const whole = readFileSync(join(folder, 'deflated', name));
+  const start = 144 + whole.readUInt32LE(140);
+  const packed = deflateRawSync(Buffer.concat([inflateRawSync(whole.subarray(start)), Buffer.alloc(2 ** 28)]));
+  writeFileSync(join(bomb, name), Buffer.concat([whole.subarray(0, start), packed]));
+  await assert.rejects(readDicomSeries(bomb), /it unpacks to more than 268435456 bytes/);
+});
+
+test('files with wrong bytes anywhere are read or refused, in no time, and never end the process', {
+  skip: withoutOracle,
+}, async () => {
+  const random = randomSource(17);
+  const wrong = join(folder, 'wrong');
+  for (const kind of ['explicit', 'implicit', 'big endian', 'RLE', 'JPEG 2000', 'ITK JPEG', 'ITK JPEGLS']) {
+    const [name = ''] = readdirSync(join(folder, kind));
+    const whole = readFileSync(join(folder, kind, name));
+    for (let times = 0; times < 25; times++) {
+      const bytes = Buffer.from(whole);
+      // most of a small file is its header, where a wrong byte does the most harm
+      for (let n = 0; n < 3; n++)
+        bytes[132 + Math.floor(random() * Math.min(900, bytes.length - 132))] = Math.floor(random() * 256);
+      mkdirSync(wrong, { recursive: true });
+      writeFileSync(join(wrong, 'x.dcm'), bytes);
+      await readDicomSeries(wrong).catch((error: unknown) => assert.ok(error instanceof Error, `${kind}: ${error}`));
+    }
+  }
 });
 
 test('a file cut at any place is refused, and never ends the process', { skip: withoutOracle }, async () => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { toValues } from '../../../../training/data/volumes/dataset-json';
 import {
   channelsOf,
   findClasses,
@@ -194,6 +195,12 @@ test('values of the labels become the places of their classes', async () => {
     { name: 'background', value: 0 },
     { name: 'label 4', value: 4 },
   ]);
+});
+
+test('numbers of classes are written as the values that the files have', () => {
+  const classes = [0, 2, 4].map((value) => ({ name: `${value}`, value }));
+  assert.deepEqual(toValues([0, 1, 2, 1], classes), Uint8Array.of(0, 2, 4, 2));
+  assert.deepEqual(toValues([1], [...classes.slice(0, 1), { name: 'x', value: 1000 }]), Int16Array.of(1000));
 });
 
 test('several files and several channels of a file are the channels of one image', async () => {

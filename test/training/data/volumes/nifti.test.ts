@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
+import { randomSource } from '../../../../training/data/random';
 import { readNifti, readNiftiHeader, writeNifti } from '../../../../training/data/volumes/nifti';
 import type { Affine, Shape } from '../../../../training/data/volumes/volume';
 import { assertClose } from '../../assert-close';
@@ -203,4 +204,21 @@ test('a header is read without unpacking what follows it', async () => {
   writeFileSync(path, packed.subarray(0, 700));
   assert.deepEqual((await readNiftiHeader(path)).shape, SHAPE);
   assert.throws(() => gunzipSync(readFileSync(path)));
+});
+
+test('headers with wrong bytes anywhere are read or refused, and never end the process', async () => {
+  const random = randomSource(23);
+  const whole = await wholeFile();
+  const path = join(folder, 'wrong.nii');
+  let refused = 0;
+  for (let times = 0; times < 300; times++) {
+    const bytes = Buffer.from(whole);
+    for (let n = 0; n < 3; n++) bytes[Math.floor(random() * 352)] = Math.floor(random() * 256);
+    writeFileSync(path, times % 2 === 0 ? bytes : gzipSync(bytes));
+    await readNifti(path).catch((error: unknown) => {
+      assert.ok(error instanceof Error && error.message.length > 0, String(error));
+      refused++;
+    });
+  }
+  assert.ok(refused > 20 && refused < 300, `${refused} of 300 were refused`);
 });

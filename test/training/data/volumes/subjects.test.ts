@@ -218,5 +218,12 @@ test('what is to be predicted: subjects, NIfTI files in a folder, or one file', 
     [ids(subjectsToPredict(join(folder, 'flat'))), ids(subjectsToPredict(file))],
     [['case7'], ['case7']],
   );
+  touch(
+    join(folder, 'series', '1.dcm'),
+    join(folder, 'several', 'one', '1.dcm'),
+    join(folder, 'several', 'two', '1.dcm'),
+  );
+  assert.deepEqual(subjectsToPredict(join(folder, 'series'))[0]?.images, [join(folder, 'series')]);
+  assert.deepEqual(ids(subjectsToPredict(join(folder, 'several'))), ['one', 'two']);
   assert.throws(() => subjectsToPredict(join(folder, 'nothing')), /there is no folder/);
 });
