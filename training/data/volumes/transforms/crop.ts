@@ -94,18 +94,19 @@ export function cropStart(center: Shape, size: Shape, shape: Shape): Shape {
   }) as unknown as Shape;
 }
 
-/** The numbers of the voxels that hold a label, or none, of the given ranks among their kind. */
-function findRanked(label: Labels, wanted: readonly { positive: boolean; rank: number }[]): number[] {
-  const found = new Array<number>(wanted.length);
-  for (const positive of [true, false]) {
-    const ranks = wanted.flatMap((entry, n) => (entry.positive === positive ? [{ rank: entry.rank, n }] : []));
-    ranks.sort((a, b) => a.rank - b.rank);
-    let [next, passed] = [0, 0];
-    for (let at = 0; next < ranks.length && at < label.length; at++) {
-      if ((label[at] !== 0) !== positive) continue;
-      for (; next < ranks.length && ranks[next]?.rank === passed; next++) found[ranks[next]?.n as number] = at;
-      passed++;
+/** The numbers of the voxels that hold a label, or that hold none, of the given ranks among their kind. */
+function findRanked(label: Labels, positive: boolean, ranks: readonly number[]): Map<number, number> {
+  const wanted = [...new Set(ranks)].sort((a, b) => a - b);
+  const found = new Map<number, number>();
+  let [passed, next] = [0, 0];
+  let target = wanted[next];
+  for (let at = 0; target !== undefined && at < label.length; at++) {
+    if ((label[at] !== 0) !== positive) continue;
+    if (passed === target) {
+      found.set(target, at);
+      target = wanted[++next];
     }
+    passed++;
   }
   return found;
 }
@@ -129,13 +130,16 @@ export function randCropByPosNegLabel(options: {
     if (shape.some((length, axis) => length < (spatialSize[axis] as number)))
       throw new Error(`${shape.join(' x ')} voxels are too few for crops of ${spatialSize.join(' x ')}`);
     let labelled = 0;
-    for (const value of label) if (value !== 0) labelled++;
+    for (let at = 0; at < label.length; at++) if (label[at] !== 0) labelled++;
     const share = labelled === 0 ? 0 : labelled === label.length ? 1 : pos / (pos + neg);
     const wanted = Array.from({ length: numSamples }, () => {
       const positive = random() < share;
       return { positive, rank: Math.floor(random() * (positive ? labelled : label.length - labelled)) };
     });
-    return findRanked(label, wanted).map((at) => {
+    const ranksOf = (kind: boolean) => wanted.flatMap(({ positive, rank }) => (positive === kind ? [rank] : []));
+    const places = { true: findRanked(label, true, ranksOf(true)), false: findRanked(label, false, ranksOf(false)) };
+    return wanted.map(({ positive, rank }) => {
+      const at = places[`${positive}`].get(rank) as number;
       const [i, j, k] = [Math.floor(at / (shape[1] * shape[2])), Math.floor(at / shape[2]) % shape[1], at % shape[2]];
       return box(sample, cropStart([i, j, k], spatialSize, shape), spatialSize);
     });

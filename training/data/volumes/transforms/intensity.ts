@@ -213,7 +213,9 @@ export function biasField({
         } of terms)
           (byK[c] as number) += value * (alongI[a]?.[i] as number) * (alongJ[b]?.[j] as number);
         for (let k = 0; k < shape[2]; k++) {
-          const factor = Math.exp(byK.reduce((sum, value, c) => sum + value * (alongK[c]?.[k] as number), 0));
+          let field = 0;
+          for (let c = 0; c <= degree; c++) field += (byK[c] as number) * (alongK[c]?.[k] as number);
+          const factor = Math.exp(field);
           for (let channel = 0; channel < channels; channel++) (image[at++] as number) *= factor;
         }
       }

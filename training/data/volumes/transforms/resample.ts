@@ -70,10 +70,23 @@ type Twelve = readonly [number, number, number, number, number, number, number, 
 function trilinear(image: Float32Array, source: Shape, channels: number, resampling: Resampling): Float32Array {
   const result = new Float32Array(voxels(resampling.shape) * channels);
   const [I, J, K] = source;
+  const [nextI, nextJ] = [J * K * channels, K * channels];
   forEachPlace(resampling, source, (target, { x, y, z }) => {
     const i = Math.floor(x);
     const j = Math.floor(y);
     const k = Math.floor(z);
+    if (i >= 0 && j >= 0 && k >= 0 && i + 1 < I && j + 1 < J && k + 1 < K) {
+      // most voxels: all eight are there
+      const [u, v, w] = [x - i, y - j, z - k];
+      for (let channel = 0; channel < channels; channel++) {
+        const at = ((i * J + j) * K + k) * channels + channel;
+        const along = (start: number) => (image[start] as number) * (1 - w) + (image[start + channels] as number) * w;
+        const low = along(at) * (1 - v) + along(at + nextJ) * v;
+        const high = along(at + nextI) * (1 - v) + along(at + nextI + nextJ) * v;
+        result[target * channels + channel] = low * (1 - u) + high * u;
+      }
+      return;
+    }
     for (let corner = 0; corner < 8; corner++) {
       const ni = i + (corner >> 2);
       const nj = j + ((corner >> 1) & 1);
