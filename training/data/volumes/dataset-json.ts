@@ -76,6 +76,18 @@ function withChannels(path: string): string[] {
   return numbered.length > 0 ? numbered.map((name) => join(dirname(path), name)) : [path];
 }
 
+/** Names that differ: of the file, or where several have the same (a folder for each subject), of its folder too. */
+function distinct(subjects: readonly ListedSubject[]): ListedSubject[] {
+  const folderOf = ({ images }: ListedSubject) => basename(dirname(images[0] as string));
+  const names: ((subject: ListedSubject) => string)[] = [
+    ({ id }) => id,
+    folderOf,
+    (each) => `${folderOf(each)}_${each.id}`,
+  ];
+  const name = names.find((candidate) => new Set(subjects.map(candidate)).size === subjects.length);
+  return name ? subjects.map((subject) => ({ ...subject, id: name(subject) })) : [...subjects];
+}
+
 type Entry = string | { readonly image?: unknown; readonly label?: unknown };
 
 function readEntry(entry: Entry, root: string, where: string): ListedSubject {
@@ -138,7 +150,7 @@ export function readDatasetList(root: string): DatasetList {
     const listed = contents[LISTS[part]];
     const [images, labels] = FOLDERS[part].map((name) => join(root, name)) as [string, string];
     if (Array.isArray(listed) && listed.length > 0)
-      parts[part] = listed.map((entry: Entry, n) => readEntry(entry, root, `${path}: ${LISTS[part]}[${n}]`));
+      parts[part] = distinct(listed.map((entry: Entry, n) => readEntry(entry, root, `${path}: ${LISTS[part]}[${n}]`)));
     else if (isFolder(images)) parts[part] = pairFolders(images, labels);
   }
   const [classes, modalities] = [

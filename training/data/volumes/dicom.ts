@@ -3,7 +3,7 @@ import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inflateRawSync } from 'node:zlib';
 import daikon from 'daikon';
-import { type Affine, type Grid, MOST_VALUES, type Shape, voxels } from './volume';
+import { type Affine, type Grid, invert, MOST_VALUES, type Shape, voxels } from './volume';
 
 export interface DicomVolume extends Grid {
   readonly channels: 1;
@@ -252,6 +252,7 @@ export async function readDicomSeries(folder: string): Promise<DicomVolume> {
   const normal = cross(along, down);
   const sorted = slices.toSorted((a, b) => dot(a.position, normal) - dot(b.position, normal));
   const affine = toAffine(sorted[0] as Slice, stepOf(sorted, normal));
+  if (invert(affine) === undefined) throw new Error('its directions and spacing are no affine');
   const shape: Shape = [columns, rows, sorted.length];
   if (voxels(shape) > MOST_VALUES) throw new Error(`it has ${shape.join(' x ')} voxels; ${MOST_VALUES} are the most`);
   const data = new Float32Array(voxels(shape));

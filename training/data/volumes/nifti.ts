@@ -3,7 +3,7 @@ import { open, readFile, rename, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { constants, gunzip, gunzipSync, gzip } from 'node:zlib';
 import type { NIFTI1, NIFTI2 } from 'nifti-reader-js' with { 'resolution-mode': 'import' };
-import { type Affine, type Grid, type Labels, MOST_VALUES, type Shape, spacingOf, voxels } from './volume';
+import { type Affine, type Grid, invert, type Labels, MOST_VALUES, type Shape, spacingOf, voxels } from './volume';
 
 /** An ES module that cannot be required. */
 const library = () => import('nifti-reader-js');
@@ -128,7 +128,7 @@ async function parseHeader(bytes: Uint8Array): Promise<NiftiHeader> {
     );
   const shape: Shape = [i, j, k];
   const affine = chooseAffine(header, shape, readSform(head, one, header));
-  if (affine.some((value) => !Number.isFinite(value)) || spacingOf(affine).some((length) => length === 0))
+  if (affine.some((value) => !Number.isFinite(value)) || invert(affine) === undefined)
     throw new Error(`its affine is no affine: ${affine.slice(0, 12).map((value) => value.toPrecision(3))}`);
   // nibabel: a slope of 0, or that is no number, means that there is none
   const scaled = header.scl_slope !== 0 && Number.isFinite(header.scl_slope);

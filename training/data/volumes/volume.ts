@@ -26,6 +26,14 @@ export interface Sample extends Grid {
 /** The most values that a volume may have: 2 GiB as float32. What says that it has more is damaged, or too large for a thread. */
 export const MOST_VALUES = 2 ** 29;
 
+/** @throws Error when a volume would have more values than allowed */
+export function refuseHuge(shape: Shape, channels: number): void {
+  if (voxels(shape) * channels > MOST_VALUES)
+    throw new Error(
+      `it would have ${shape.join(' x ')} voxels${channels > 1 ? ` of ${channels} channels` : ''}; ${MOST_VALUES} values are the most`,
+    );
+}
+
 export const IDENTITY: Affine = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1];
 
 export const voxels = ([i, j, k]: Shape) => i * j * k;

@@ -160,7 +160,11 @@ async function inspect({ id, subject, classes }: InspectJob): Promise<InspectRes
 }
 
 parentPort?.on('message', async (job: VolumeJob) => {
-  if (job.kind === 'inspect') return parentPort?.postMessage(await inspect(job));
+  if (job.kind === 'inspect') {
+    const { kind, id } = job;
+    const failed = (error: Error) => ({ kind, id, problems: [`it cannot be read: ${error.message}`], doubts: [] });
+    return parentPort?.postMessage(await inspect(job).catch(failed));
+  }
   const result = await batch(job);
   return parentPort?.postMessage(result, [result.images.buffer, result.labels.buffer]);
 });

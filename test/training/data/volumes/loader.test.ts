@@ -197,6 +197,14 @@ test('values of the labels become the places of their classes', async () => {
   ]);
 });
 
+test('a spacing that makes a volume too large for memory is refused by name', async () => {
+  const tiny = loading({ prepare: [{ name: 'Spacing', pixdim: [0.001, 0.001, 0.001] }], onBadFile: 'fail' });
+  await assert.rejects(
+    all(tiny.volumes()),
+    /it would have 15001 x 13001 x 11001 voxels; 536870912 values are the most/,
+  );
+});
+
 test('numbers of classes are written as the values that the files have', () => {
   const classes = [0, 2, 4].map((value) => ({ name: `${value}`, value }));
   assert.deepEqual(toValues([0, 1, 2, 1], classes), Uint8Array.of(0, 2, 4, 2));

@@ -187,6 +187,12 @@ const DAMAGES: Readonly<Record<string, [damage: (bytes: Buffer) => Buffer, reaso
   ],
   'negative dimensions': [spoil((bytes) => bytes.writeInt16LE(-3, 42)), /its dimensions are/],
   'complex numbers': [spoil((bytes) => bytes.writeInt16LE(32, 70)), /its numbers are of type 32/],
+  'an affine without an inverse': [
+    spoil((bytes) => {
+      for (let at = 280; at < 328; at += 4) bytes.writeFloatLE(1, at);
+    }),
+    /its affine is no affine/,
+  ],
   'no number in the affine': [spoil((bytes) => bytes.writeFloatLE(Number.NaN, 280)), /its affine is no affine/],
 };
 

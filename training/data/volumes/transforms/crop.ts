@@ -1,6 +1,6 @@
 // Which voxels are looked at: the foreground, a box of a size, random boxes around the labels. Named and computed as MONAI's.
 import type { RandomSource } from '../../random';
-import { emptyLike, type Labels, multiply, type Sample, type Shape, translation, voxels } from '../volume';
+import { emptyLike, type Labels, multiply, refuseHuge, type Sample, type Shape, translation, voxels } from '../volume';
 
 function windowed<Data extends Float32Array | Labels>(
   data: Data,
@@ -30,6 +30,7 @@ function windowed<Data extends Float32Array | Labels>(
 /** A box of the sample; what lies beyond it is 0. @param start may be negative */
 export function box(sample: Sample, start: Shape, size: Shape): Sample {
   const { image, label, shape, channels, affine } = sample;
+  refuseHuge(size, channels);
   if (start.every((at) => at === 0) && size.every((length, axis) => length === shape[axis])) return sample;
   return {
     ...{ shape: size, channels, affine: multiply(affine, translation(start)) },

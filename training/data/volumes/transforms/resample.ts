@@ -6,6 +6,7 @@ import {
   invert,
   type Labels,
   multiply,
+  refuseHuge,
   type Sample,
   type Shape,
   voxels,
@@ -124,6 +125,7 @@ export function nearest(label: Labels, source: Shape, resampling: Resampling): L
 /** The sample at the places asked for: the image trilinearly, the labels from the nearest voxel. */
 export function resample(sample: Sample, resampling: Resampling, affine: Affine): Sample {
   const { image, label, shape, channels } = sample;
+  refuseHuge(resampling.shape, channels);
   return {
     ...{ shape: resampling.shape, channels, affine },
     image: trilinear(image, shape, channels, resampling),

@@ -1,5 +1,4 @@
 // Where voxels lie: orientation, spacing, flips, rotations, affine and elastic changes. Named and computed as MONAI's.
-
 import { between, type RandomSource } from '../../random';
 import {
   type Affine,
