@@ -2,11 +2,14 @@
 import { open, readFile, rename, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { constants, gunzip, gunzipSync, gzip } from 'node:zlib';
-import type { NIFTI1, NIFTI2 } from 'nifti-reader-js' with { 'resolution-mode': 'import' };
 import { type Affine, type Grid, invert, type Labels, MOST_VALUES, type Shape, spacingOf, voxels } from './volume';
 
 /** An ES module that cannot be required. */
 const library = () => import('nifti-reader-js');
+
+type Library = Awaited<ReturnType<typeof library>>;
+type NIFTI1 = InstanceType<Library['NIFTI1']>;
+type NIFTI2 = InstanceType<Library['NIFTI2']>;
 
 export const NIFTI_FILE = /\.nii(\.gz)?$/i;
 
