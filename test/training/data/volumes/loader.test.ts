@@ -138,6 +138,22 @@ for (const [what, count] of Object.entries({ 'all volumes': 5, 'two of five': 2,
   });
 }
 
+test('what two threads read at the same time is kept once, and the room of the other is free again', async () => {
+  const loader = loading({ cache: { bytes: 6 * (VOLUME_BYTES + 1024) } });
+  await Promise.all([all(loader.volumes()), all(loader.volumes())]);
+  await all(loader.volumes());
+  assert.equal(loader.cachedBytes, COUNT * VOLUME_BYTES);
+});
+
+test('each subject of an epoch is cropped and changed in its own way', async () => {
+  const [first] = subjects as [Subject];
+  const batches = await all(loading({ subjects: [first, first, first] }).epoch(1));
+  const crops = batches.flatMap(({ images, count }) =>
+    Array.from({ length: count }, (_, n) => images.slice(n * voxels(ROI), (n + 1) * voxels(ROI)).join()),
+  );
+  assert.equal(new Set(crops).size, 6);
+});
+
 /** Subjects whose files are only ours. */
 async function ownSubjects(name: string): Promise<Subject[]> {
   const own = [0, 1].map((n) => subjectAt(join(folder, `${name}_${n}`)));
@@ -172,13 +188,14 @@ test('a disk cache stays within its bound, and a damaged entry is made anew', as
   const own = await ownSubjects('bound');
   const bound = { bytes: VOLUME_BYTES + 4096, folder: join(folder, 'bound') };
   const plain = await all(loading({ subjects: own }).epoch(1));
-  for (const _ of [1, 2]) {
+  for (const left of [100, VOLUME_BYTES]) {
     assert.deepEqual(await all(loading({ subjects: own, cache: bound }).epoch(1)), plain);
     const [name = '', ...more] = readdirSync(bound.folder);
     assert.equal(more.length, 0);
     assert.ok(statSync(join(bound.folder, name)).size <= bound.bytes);
-    truncateSync(join(bound.folder, name), 100);
+    truncateSync(join(bound.folder, name), left);
   }
+  assert.deepEqual(await all(loading({ subjects: own, cache: bound }).epoch(1)), plain);
 });
 
 test('values of the labels become the places of their classes', async () => {

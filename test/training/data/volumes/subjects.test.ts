@@ -203,6 +203,8 @@ test('a dataset.json that names what is not there, or is wrong, is refused by na
   assert.throws(() => find(folder), /training\[0\] names no image/);
   write({ training: [entry], labels: { background: 0, whole: [1, 2] } });
   assert.throws(() => find(folder), /each class needs a whole number/);
+  write({ training: [entry], labels: { tissue: 1, tumour: 2 } });
+  assert.throws(() => find(folder), /one is 0, the background/);
   write({});
   assert.throws(() => find(folder), /lists no training subjects/);
 });

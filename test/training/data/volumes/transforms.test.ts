@@ -5,7 +5,7 @@ import { randomSource } from '../../../../training/data/random';
 import { applyTransforms, type TransformSpec } from '../../../../training/data/volumes/transforms';
 import { cropStart } from '../../../../training/data/volumes/transforms/crop';
 import { biasField } from '../../../../training/data/volumes/transforms/intensity';
-import { labelsOnGrid } from '../../../../training/data/volumes/transforms/resample';
+import { labelsOnGrid, nearest } from '../../../../training/data/volumes/transforms/resample';
 import { elastic } from '../../../../training/data/volumes/transforms/spatial';
 import type { Affine, Sample, Shape } from '../../../../training/data/volumes/volume';
 import { axisCodes, IDENTITY, sameGrid, spacingOf, voxels } from '../../../../training/data/volumes/volume';
@@ -117,6 +117,23 @@ test('what a transform draws does not depend on the settings of the others', () 
     (applyTransforms(base, specs, 7)[0] as Sample).image.map((value, n) => value - (base.image[n] as number));
   const flat = { ...cube, image: new Float32Array(cube.image.length) };
   assert.deepEqual(noiseOf([flip(0), noise], flat), noiseOf([flip(1), noise], flat));
+});
+
+test('the same transform twice draws twice', () => {
+  const flat = { ...cube, image: new Float32Array(cube.image.length) };
+  const noise = { name: 'RandGaussianNoise', prob: 1, std: 5 } as const;
+  const noised = (...specs: TransformSpec[]) => (applyTransforms(flat, specs, 7)[0] as Sample).image;
+  const once = noised(noise);
+  assert.notDeepEqual(
+    noised(noise, noise),
+    once.map((value) => 2 * value),
+  );
+});
+
+test('halfway between two voxels the even one counts, as in PyTorch', () => {
+  const label = Uint8Array.of(10, 11, 12, 13);
+  const halfway = { shape: [3, 1, 1] as const, matrix: [1, 0, 0, 0.5, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1] };
+  assert.deepEqual(nearest(label, [4, 1, 1], halfway), Uint8Array.of(10, 12, 12));
 });
 
 test('noise has mean 0 and at most the deviation asked for', () => {
