@@ -31,7 +31,6 @@ const OTHER_NAMES: Readonly<Record<string, HyperparameterName>> = {
   pixdim: 'spacing',
   axcodes: 'orientation',
   spatial_size: 'roi_size',
-  patch_size: 'roi_size',
 };
 
 /** The hyperparameter that a wrong name may mean, as the end of a sentence. */

@@ -165,6 +165,11 @@ parentPort?.on('message', async (job: VolumeJob) => {
     const failed = (error: Error) => ({ kind, id, problems: [`it cannot be read: ${error.message}`], doubts: [] });
     return parentPort?.postMessage(await inspect(job).catch(failed));
   }
-  const result = await batch(job);
+  // e.g. no memory for the batch: told of its subjects, for a thread that ends tells nothing
+  const failed = ({ message }: Error): BatchResult => {
+    const bad = job.subjects.map(({ subject }) => ({ id: subject.id, reason: message }));
+    return { kind: 'batch', id: job.id, ...collate([]), kept: [], bad };
+  };
+  const result = await batch(job).catch(failed);
   return parentPort?.postMessage(result, [result.images.buffer, result.labels.buffer]);
 });

@@ -214,6 +214,20 @@ test('values of the labels become the places of their classes', async () => {
   ]);
 });
 
+test('a single slice is a volume of one voxel along k', async () => {
+  const path = join(folder, 'slice');
+  await writeSubject(path, 3, { shape: [16, 14, 1] });
+  const specs: readonly TransformSpec[] = [
+    { name: 'RandCropByPosNegLabel', spatialSize: [8, 6, 1], pos: 1, neg: 1, numSamples: 2 },
+    { name: 'RandRotate90', prob: 1 },
+    { name: 'Rand3DElastic', prob: 1, sigmaRange: [1, 2], magnitudeRange: [1, 2] },
+    { name: 'RandBiasField', prob: 1, coeffRange: [0, 0.1] },
+  ];
+  const [batch] = await all(loading({ subjects: [subjectAt(path)], random: { seed: 1, augment: specs } }).epoch(1));
+  assert.deepEqual([batch?.shape, batch?.images.length], [[8, 6, 1], 96]);
+  assert.ok(batch?.images.every(Number.isFinite));
+});
+
 test('a spacing that makes a volume too large for memory is refused by name', async () => {
   const tiny = loading({ prepare: [{ name: 'Spacing', pixdim: [0.001, 0.001, 0.001] }], onBadFile: 'fail' });
   await assert.rejects(
