@@ -1,6 +1,6 @@
 """Trains MONAI's SegResNet on the tissue volumes: the mean Dice that Scanline is held to.
 
-usage: monai_tissue.py FOLDER [--seed N] [--epochs N]        (FOLDER: examples/mni-tissue/volumes)
+usage: monai_tissue.py FOLDER [--seed N] [--epochs N] [--batch N]        (FOLDER: examples/mni-tissue/volumes)
 Prints one JSON line: mean Dice of grey and white matter over the validation volumes, and the seconds of training.
 """
 import argparse
@@ -22,6 +22,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("folder", type=Path)
 parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("--epochs", type=int, default=5)
+parser.add_argument("--batch", type=int, default=1)
 parser.add_argument("--threads", type=int, default=2)
 given = parser.parse_args()
 set_determinism(given.seed)
@@ -41,7 +42,7 @@ def subjects(part):
     return [{key: str(folder / f"{key}.nii.gz") for key in KEYS} for folder in sorted((given.folder / part).iterdir())]
 
 
-train = DataLoader(CacheDataset(subjects("train"), Compose(prepare + augment), progress=False), batch_size=2, shuffle=True)
+train = DataLoader(CacheDataset(subjects("train"), Compose(prepare + augment), progress=False), batch_size=given.batch, shuffle=True)
 valid = DataLoader(CacheDataset(subjects("valid"), Compose(prepare), progress=False), batch_size=1)
 network = SegResNet(spatial_dims=3, init_filters=8, in_channels=1, out_channels=3)
 optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)

@@ -44,7 +44,7 @@ def shaded(image, generator):
     """Gamma, a linear bias field and noise, in the brain alone; 0..255."""
     brain = image > 0
     places = np.stack(np.meshgrid(*[np.linspace(-1, 1, SIDE)] * 3, indexing="ij"), -1)
-    field = np.exp(places @ generator.uniform(-0.2, 0.2, 3))
+    field = np.exp(places @ generator.uniform(-0.4, 0.4, 3))
     bent = (image / 255) ** generator.uniform(0.8, 1.25) * field * generator.uniform(0.7, 0.95) * 255
     noisy = bent + generator.normal(0, generator.uniform(1, 3), image.shape)
     return np.where(brain, np.clip(np.round(noisy), 1, 255), 0).astype(np.uint8)
