@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { packageRoot } from '../training/native/cache';
 import { checkCommand } from './commands/check';
+import { dataCommand } from './commands/data';
 import { doctorCommand } from './commands/doctor';
 import { predictCommand } from './commands/predict';
 import { runCommand } from './commands/run';
@@ -32,6 +33,7 @@ for (const subcommand of [
   setupCommand(),
   doctorCommand(),
   checkCommand(),
+  dataCommand(),
   splitCommand(),
   trainCommand(),
   predictCommand(),

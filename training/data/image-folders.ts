@@ -1,20 +1,13 @@
 // Finds the images of a data set: folders of classes under train/, valid/ and test/, or one SageMaker channel for each of these.
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { extname, join, relative } from 'node:path';
 import { UserError } from '../errors';
 import { LABEL_FILE, readLabels, SPLIT_FILE } from './labels';
+import { isFolder, locateParts, PARTS, type Part, type PartFolders, visible } from './parts';
 import { randomSource, shuffled } from './random';
 
-export type Part = 'train' | 'valid' | 'test';
-
-/** Where the parts are: a folder that holds them, or a folder for each. */
-export interface PartFolders {
-  readonly data?: string;
-  readonly train?: string;
-  readonly valid?: string;
-  readonly test?: string;
-}
+export type { Part, PartFolders };
 
 export interface Sample {
   readonly path: string;
@@ -30,26 +23,9 @@ export interface ImageFolders {
   readonly notes: readonly string[];
 }
 
-/** Names under which the parts are looked for, ours first. */
-const PART_NAMES: Readonly<Record<Part, readonly string[]>> = {
-  train: ['train'],
-  valid: ['valid', 'val', 'validation'],
-  test: ['test'],
-};
-
 const IMAGE = /^\.(png|jpe?g)$/i;
 
-const PARTS: readonly Part[] = ['train', 'valid', 'test'];
-
-function visible(folder: string): string[] {
-  return readdirSync(folder)
-    .filter((name) => !name.startsWith('.'))
-    .sort();
-}
-
-function isFolder(path: string): boolean {
-  return existsSync(path) && statSync(path).isDirectory();
-}
+const LAYOUT = 'lay the images out as train/CLASS/*.png, and valid/ and test/ likewise where there are such parts.';
 
 /** All images below a folder, in order, and how many other files there are. */
 export function imagesBelow(folder: string): { images: string[]; others: number } {
@@ -65,34 +41,6 @@ export function imagesBelow(folder: string): { images: string[]; others: number 
     else others++;
   }
   return { images, others };
-}
-
-function locateParts({ data, ...given }: PartFolders, notes: string[]): Partial<Record<Part, string>> {
-  const missing = Object.values({ data, ...given }).filter((folder) => folder !== undefined && !isFolder(folder));
-  if (missing.length > 0) throw new UserError(`there is no folder ${missing.join(' and no ')}.`, 'check the path.');
-  const parts: Partial<Record<Part, string>> = Object.fromEntries(
-    Object.entries(given).filter(([, folder]) => folder !== undefined),
-  );
-  if (data !== undefined) {
-    const inside = visible(data).filter((name) => isFolder(join(data, name)));
-    for (const part of PARTS) {
-      const name = PART_NAMES[part].find((candidate) => inside.includes(candidate));
-      if (name !== undefined) parts[part] ??= join(data, name);
-    }
-    const unknown = inside.filter((name) => !Object.values(PART_NAMES).flat().includes(name));
-    if (unknown.length > 0) notes.push(`ignored in ${data}: ${unknown.map((name) => `${name}/`).join(', ')}`);
-  }
-  if (parts.train === undefined) {
-    const where =
-      data === undefined
-        ? 'no training part is given'
-        : `${data} has no folder train/ (it has: ${visible(data).join(', ') || 'nothing'})`;
-    throw new UserError(
-      `${where}.`,
-      'lay the images out as train/CLASS/*.png, and valid/ and test/ likewise where there are such parts.',
-    );
-  }
-  return parts;
 }
 
 /** The images of each class folder of a part. */
@@ -157,7 +105,7 @@ export function findImages(
   options: { validFraction: number; seed: number; labelPaths?: readonly string[] },
 ): ImageFolders {
   const notes: string[] = [];
-  const parts = locateParts(folders, notes);
+  const parts = locateParts(folders, LAYOUT, notes);
   const byPart = new Map(Object.entries(parts).map(([part, folder]) => [part as Part, imagesByClass(folder, notes)]));
   const labelFolders = [folders.data, ...Object.values(parts)].filter((folder) => folder !== undefined);
   const labelPaths = [...labelFolders.map((folder) => join(folder, LABEL_FILE)), ...(options.labelPaths ?? [])];

@@ -1,10 +1,10 @@
 // Batches of images, decoded and augmented ahead of time by worker threads.
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import { UserError } from '../errors';
 import type { Augmentation } from './augment';
 import type { ImageSize } from './decode';
 import type { Sample } from './image-folders';
+import { WorkerPool } from './pool';
 import { randomSource, shuffled } from './random';
 import type { BatchJob, BatchResult } from './worker';
 
@@ -22,51 +22,10 @@ export interface Batch {
 
 export type OnBadFile = 'fail' | 'skip';
 
-/** Threads that take batches in turn; they keep the process alive until they are closed. */
-export class DecodePool {
-  private readonly workers: Worker[];
-  private readonly waiting = new Map<
-    number,
-    { resolve: (result: BatchResult) => void; reject: (error: Error) => void }
-  >();
-  private jobs = 0;
-  private failure: Error | undefined;
-  private closed = false;
-
-  constructor(readonly size: number) {
-    this.workers = Array.from({ length: size }, () => {
-      const worker = new Worker(join(__dirname, 'worker.js'));
-      worker.on('message', (result: BatchResult) => {
-        this.waiting.get(result.id)?.resolve(result);
-        this.waiting.delete(result.id);
-      });
-      worker.on('error', (error) => this.fail(error));
-      worker.on('exit', (code) => this.fail(new Error(`a thread that decodes images ended with status ${code}`)));
-      return worker;
-    });
-  }
-
-  /** A thread is lost: what waits, and what will come, would wait for ever. */
-  private fail(error: Error): void {
-    if (this.closed) return;
-    this.failure ??= error;
-    for (const { reject } of this.waiting.values()) reject(this.failure);
-    this.waiting.clear();
-  }
-
-  run(job: Omit<BatchJob, 'id'>): Promise<BatchResult> {
-    if (this.failure) return Promise.reject(this.failure);
-    const id = this.jobs++;
-    const worker = this.workers[id % this.workers.length] as Worker;
-    return new Promise<BatchResult>((resolve, reject) => {
-      this.waiting.set(id, { resolve, reject });
-      worker.postMessage({ ...job, id });
-    });
-  }
-
-  async close(): Promise<void> {
-    this.closed = true;
-    await Promise.all(this.workers.map((worker) => worker.terminate()));
+/** Threads that decode images. */
+export class DecodePool extends WorkerPool<BatchJob, BatchResult> {
+  constructor(size: number) {
+    super(size, join(__dirname, 'worker.js'));
   }
 }
 

@@ -11,8 +11,11 @@ export function mix(...keys: readonly number[]): number {
   return hash >>> 0;
 }
 
-/** A source of numbers in [0, 1), by mulberry32 (public domain). */
-export function randomSource(...keys: readonly number[]): () => number {
+/** Numbers in [0, 1), one a call. */
+export type RandomSource = () => number;
+
+/** A source of numbers by mulberry32 (public domain). */
+export function randomSource(...keys: readonly number[]): RandomSource {
   let state = mix(...keys);
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
@@ -20,6 +23,17 @@ export function randomSource(...keys: readonly number[]): () => number {
     word ^= word + Math.imul(word ^ (word >>> 7), word | 61);
     return ((word ^ (word >>> 14)) >>> 0) / 2 ** 32;
   };
+}
+
+/** Evenly from `low` to `high`. */
+export function between(random: RandomSource, low: number, high: number): number {
+  return low + random() * (high - low);
+}
+
+/** From the normal distribution of mean 0 and deviation 1 (Box and Muller, 1958). */
+export function normal(random: RandomSource): number {
+  const [radius, angle] = [Math.sqrt(-2 * Math.log(1 - random())), 2 * Math.PI * random()];
+  return radius * Math.cos(angle);
 }
 
 /** The items in random order (Fisher and Yates). */

@@ -1,12 +1,15 @@
 // What a hyperparameter is declared by.
 
+/** Kinds of networks, by which hyperparameters are for which. */
+export type ModelFamily = 'densenet' | 'vit' | 'segresnet' | 'unet' | 'swinunetr';
+
 interface Common {
   readonly name: string;
   /** The section that it stands in in a YAML file, e.g. data.batch_size. */
   readonly section: 'model' | 'data' | 'training';
   readonly description: string;
   /** The families of networks that it concerns. @default all */
-  readonly models?: readonly ('densenet' | 'vit')[];
+  readonly models?: readonly ModelFamily[];
 }
 
 export interface IntegerSpec extends Common {
@@ -50,4 +53,32 @@ export interface ClassWeightsSpec extends Common {
   readonly default: 'none';
 }
 
-export type HyperparameterSpec = IntegerSpec | FloatSpec | BooleanSpec | EnumSpec | IntegersSpec | ClassWeightsSpec;
+/** Numbers separated by commas, as `1.5,1.5,2`. */
+export interface NumbersSpec extends Common {
+  readonly type: 'numbers';
+  readonly default?: readonly number[];
+  readonly min: number;
+  readonly max: number;
+  /** How many there are. */
+  readonly length: number;
+}
+
+/** Text: a path, a name, an address. */
+export interface TextSpec extends Common {
+  readonly type: 'text';
+  readonly default: string;
+  /** A regular expression for the whole of it. @default any text */
+  readonly pattern?: string;
+  /** What the pattern allows, in words. */
+  readonly allowed: string;
+}
+
+export type HyperparameterSpec =
+  | IntegerSpec
+  | FloatSpec
+  | BooleanSpec
+  | EnumSpec
+  | IntegersSpec
+  | NumbersSpec
+  | ClassWeightsSpec
+  | TextSpec;

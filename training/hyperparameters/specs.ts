@@ -4,10 +4,12 @@ import { DATA_HYPERPARAMETERS } from './data';
 import { MODEL_HYPERPARAMETERS } from './model';
 import type { HyperparameterSpec } from './spec';
 import { TRAINING_HYPERPARAMETERS } from './training';
+import { VOLUME_HYPERPARAMETERS } from './volumes';
 
 export const HYPERPARAMETERS = [
   ...MODEL_HYPERPARAMETERS,
   ...DATA_HYPERPARAMETERS,
+  ...VOLUME_HYPERPARAMETERS,
   ...TRAINING_HYPERPARAMETERS,
 ] as const satisfies readonly HyperparameterSpec[];
 
@@ -23,11 +25,13 @@ type ValueOf<Spec> = Spec extends { type: 'integer' }
       ? boolean
       : Spec extends { type: 'enum'; values: readonly (infer Value)[] }
         ? Value
-        : Spec extends { type: 'integers' }
+        : Spec extends { type: 'integers' | 'numbers' }
           ? Spec extends { default: readonly number[] }
             ? readonly number[]
             : readonly number[] | undefined
-          : 'none' | 'balanced' | readonly number[];
+          : Spec extends { type: 'text' }
+            ? string
+            : 'none' | 'balanced' | readonly number[];
 
 /** The values of all hyperparameters, by name. */
 export type Hyperparameters = { readonly [Spec in Specs as Spec['name']]: ValueOf<Spec> };

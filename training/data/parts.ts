@@ -1,0 +1,70 @@
+// Where the parts of a data set lie: train/, valid/ and test/ in one folder, or one SageMaker channel for each of these.
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { UserError } from '../errors';
+
+export type Part = 'train' | 'valid' | 'test';
+
+/** Where the parts are: a folder that holds them, or a folder for each. */
+export interface PartFolders {
+  readonly data?: string;
+  readonly train?: string;
+  readonly valid?: string;
+  readonly test?: string;
+}
+
+/** Names under which the parts are looked for, ours first. */
+const PART_NAMES: Readonly<Record<Part, readonly string[]>> = {
+  train: ['train'],
+  valid: ['valid', 'val', 'validation'],
+  test: ['test'],
+};
+
+export const PARTS: readonly Part[] = ['train', 'valid', 'test'];
+
+/** What a folder holds, in order, without hidden files. */
+export function visible(folder: string): string[] {
+  return readdirSync(folder)
+    .filter((name) => !name.startsWith('.'))
+    .sort();
+}
+
+export function isFolder(path: string): boolean {
+  return existsSync(path) && statSync(path).isDirectory();
+}
+
+/**
+ * The folder of each part that there is.
+ *
+ * @param layout how the data is to be laid out, told where there is no training part
+ * @param notes gets what was passed over
+ * @throws UserError when a folder that was given is not there, or there is no training part
+ */
+export function locateParts(
+  { data, ...given }: PartFolders,
+  layout: string,
+  notes: string[],
+): Partial<Record<Part, string>> {
+  const missing = Object.values({ data, ...given }).filter((folder) => folder !== undefined && !isFolder(folder));
+  if (missing.length > 0) throw new UserError(`there is no folder ${missing.join(' and no ')}.`, 'check the path.');
+  const parts: Partial<Record<Part, string>> = Object.fromEntries(
+    Object.entries(given).filter(([, folder]) => folder !== undefined),
+  );
+  if (data !== undefined) {
+    const inside = visible(data).filter((name) => isFolder(join(data, name)));
+    for (const part of PARTS) {
+      const name = PART_NAMES[part].find((candidate) => inside.includes(candidate));
+      if (name !== undefined) parts[part] ??= join(data, name);
+    }
+    const unknown = inside.filter((name) => !Object.values(PART_NAMES).flat().includes(name));
+    if (unknown.length > 0) notes.push(`ignored in ${data}: ${unknown.map((name) => `${name}/`).join(', ')}`);
+  }
+  if (parts.train === undefined) {
+    const where =
+      data === undefined
+        ? 'no training part is given'
+        : `${data} has no folder train/ (it has: ${visible(data).join(', ') || 'nothing'})`;
+    throw new UserError(`${where}.`, layout);
+  }
+  return parts;
+}
