@@ -3,7 +3,7 @@ import type { Program, Runtime } from '../compiler/runtime';
 import type { ImageSize } from '../data/decode';
 import type { Batch, Loader } from '../data/loader';
 import { UserError } from '../errors';
-import { ClassificationCounter, type ClassificationMetrics } from './metrics';
+import { ClassificationCounter, type ClassificationMetrics } from './metrics/classification';
 import type { Model } from './model';
 import { type Normalization, normalize } from './preprocessing';
 

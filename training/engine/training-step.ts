@@ -3,8 +3,8 @@ import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { type Program, type Runtime, scalar } from '../compiler/runtime';
 import type { ImageSize } from '../data/decode';
 import type { Batch } from '../data/loader';
+import { crossEntropy } from '../losses/cross-entropy';
 import { tf } from '../native/tensorflow';
-import { crossEntropy } from '../ops/loss';
 import { allFinite, type LossScale, onlyIf } from './loss-scale';
 import type { Model } from './model';
 import type { Optimizer } from './optimizers';
@@ -62,7 +62,7 @@ export class TrainingStep {
           (logits) => {
             // kept: what is made inside a gradient's function is otherwise gone after it
             correct = tf.keep(countCorrect(logits, labels));
-            const loss = crossEntropy(logits, labels, classWeights);
+            const loss = crossEntropy(logits, labels, { classWeights });
             return lossScale ? loss.mul(scale) : loss;
           },
         );
