@@ -3,7 +3,7 @@
 interface Common {
   readonly name: string;
   /** The section that it stands in in a YAML file, e.g. data.batch_size. */
-  readonly section: 'model' | 'data' | 'training';
+  readonly section: 'model' | 'data' | 'training' | 'tracking';
   readonly description: string;
   /** The families of networks that it concerns. @default all */
   readonly models?: readonly ('densenet' | 'vit')[];
@@ -50,4 +50,21 @@ export interface ClassWeightsSpec extends Common {
   readonly default: 'none';
 }
 
-export type HyperparameterSpec = IntegerSpec | FloatSpec | BooleanSpec | EnumSpec | IntegersSpec | ClassWeightsSpec;
+/** Text: a path, a name, an address. */
+export interface TextSpec extends Common {
+  readonly type: 'text';
+  readonly default: string;
+  /** A regular expression for the whole of it. @default any text */
+  readonly pattern?: string;
+  /** What the pattern allows, in words. */
+  readonly allowed: string;
+}
+
+export type HyperparameterSpec =
+  | IntegerSpec
+  | FloatSpec
+  | BooleanSpec
+  | EnumSpec
+  | IntegersSpec
+  | ClassWeightsSpec
+  | TextSpec;

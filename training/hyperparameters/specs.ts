@@ -3,12 +3,14 @@
 import { DATA_HYPERPARAMETERS } from './data';
 import { MODEL_HYPERPARAMETERS } from './model';
 import type { HyperparameterSpec } from './spec';
+import { TRACKING_HYPERPARAMETERS } from './tracking';
 import { TRAINING_HYPERPARAMETERS } from './training';
 
 export const HYPERPARAMETERS = [
   ...MODEL_HYPERPARAMETERS,
   ...DATA_HYPERPARAMETERS,
   ...TRAINING_HYPERPARAMETERS,
+  ...TRACKING_HYPERPARAMETERS,
 ] as const satisfies readonly HyperparameterSpec[];
 
 type Specs = (typeof HYPERPARAMETERS)[number];
@@ -27,7 +29,9 @@ type ValueOf<Spec> = Spec extends { type: 'integer' }
           ? Spec extends { default: readonly number[] }
             ? readonly number[]
             : readonly number[] | undefined
-          : 'none' | 'balanced' | readonly number[];
+          : Spec extends { type: 'text' }
+            ? string
+            : 'none' | 'balanced' | readonly number[];
 
 /** The values of all hyperparameters, by name. */
 export type Hyperparameters = { readonly [Spec in Specs as Spec['name']]: ValueOf<Spec> };

@@ -28,6 +28,9 @@ const OTHER_NAMES: Readonly<Record<string, HyperparameterName>> = {
   workers: 'num_workers',
   image_size: 'img_size',
   patience: 'early_stopping_rounds',
+  accumulation_steps: 'accumulate_grad_batches',
+  clip_grad_norm: 'gradient_clip_val',
+  ema: 'ema_decay',
 };
 
 /** The hyperparameter that a wrong name may mean, as the end of a sentence. */
@@ -66,6 +69,8 @@ export function allowed(spec: HyperparameterSpec): string {
       const [fewest, most] = spec.lengths;
       return `${fewest === most ? fewest : `${fewest} to ${most}`} whole numbers from ${spec.min} to ${spec.max}, separated by commas`;
     }
+    case 'text':
+      return spec.allowed;
     case 'class weights':
       return 'none, balanced, or one positive number for each class, separated by commas';
   }
@@ -91,6 +96,10 @@ function convert(spec: HyperparameterSpec, value: unknown): unknown {
       const right = numbers.every((number) => Number.isInteger(number) && inRange(number, spec));
       return right && inRange(numbers.length, { min: spec.lengths[0], max: spec.lengths[1] }) ? numbers : undefined;
     }
+    case 'text':
+      return typeof value === 'object' || !new RegExp(`^(?:${spec.pattern ?? '.*'})$`).test(String(value))
+        ? undefined
+        : String(value);
     case 'class weights': {
       if (value === 'none' || value === 'balanced') return value;
       const numbers = toNumbers(value);

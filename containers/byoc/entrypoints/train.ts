@@ -1,6 +1,6 @@
 // SageMaker's `train`: trains on the job's channels, leaves the model in /opt/ml/model.
 import { runEntryPoint, trainingEnvironment } from '../../../training/container';
-import { fit } from '../../../training/engine/fit';
+import { fitFolds } from '../../../training/engine/cross-validation';
 import { readHyperparameters } from '../../../training/settings';
 
 runEntryPoint(async () => {
@@ -8,5 +8,5 @@ runEntryPoint(async () => {
   const hyperparameters = readHyperparameters({ hyperparametersFile, environment: process.env });
   const stop = new AbortController();
   process.once('SIGTERM', () => stop.abort());
-  await fit({ hyperparameters, folders, ...places, signal: stop.signal });
+  await fitFolds({ hyperparameters, folders, ...places, signal: stop.signal }, (text) => console.log(text));
 });
