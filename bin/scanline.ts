@@ -12,6 +12,7 @@ import { setupCommand } from './commands/setup';
 import { splitCommand } from './commands/split';
 import { tensorboardCommand } from './commands/tensorboard';
 import { trainCommand } from './commands/train';
+import { weightsCommand } from './commands/weights';
 
 const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'));
 
@@ -30,6 +31,7 @@ for (const subcommand of [
   trainCommand(),
   predictCommand(),
   tensorboardCommand(),
+  weightsCommand(),
 ])
   program.addCommand(subcommand.copyInheritedSettings(program));
 

@@ -108,7 +108,7 @@ export function findArtifact(folder: string): string {
   );
 }
 
-function readConfig(folder: string): ClassifierConfig {
+export function readConfig(folder: string): ClassifierConfig {
   const path = join(folder, CONFIG_FILE);
   const config = JSON.parse(readFileSync(path, 'utf8')) as ClassifierConfig;
   if (config.format === 'scanline-classifier' && config.version === 1) return config;

@@ -1,9 +1,10 @@
 // What becomes of gradients, against PyTorch (test/oracle/optimization_fixtures.py), and of gradients that are summed over batches.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { CompiledRuntime } from '../../../../training/compiler/compiled';
 import { EagerRuntime } from '../../../../training/compiler/eager';
-import type { Runtime } from '../../../../training/compiler/runtime';
+import type { Runtime, Variable } from '../../../../training/compiler/runtime';
 import { Model } from '../../../../training/engine/model';
 import { LossScale } from '../../../../training/engine/optimization/loss-scale';
 import { makeOptimizer, type OptimizerName } from '../../../../training/engine/optimization/optimizers';
@@ -49,18 +50,11 @@ const feedsOf = (step: number[][]) => ({
 for (const [name, options] of Object.entries({ norm: { clipNorm: 5 }, value: { clipValue: 1.5 } })) {
   test(`gradients are clipped by ${name} as PyTorch does it`, async () => {
     const runtime = new CompiledRuntime({ threads: 1 });
-    const [a, b] = variablesIn(runtime);
+    const variables = variablesIn(runtime);
     const program = runtime.program(inputs, ({ g0, g1 }) => {
-      const [c0, c1] = [
-        ...clip(
-          new Map([
-            [a as never, g0],
-            [b as never, g1],
-          ]),
-          options,
-        ).values(),
-      ];
-      return { c0: c0 as never, c1: c1 as never };
+      const given = new Map([g0, g1].map((gradient, i) => [variables[i] as Variable, gradient]));
+      const [c0, c1] = [...clip(given, options).values()] as [Tensor, Tensor];
+      return { c0, c1 };
     });
     for (const [i, expected] of clipped[name as 'norm' | 'value'].entries()) {
       const { c0, c1 } = await program.run(feedsOf(gradients[i] as number[][]));
@@ -70,6 +64,20 @@ for (const [name, options] of Object.entries({ norm: { clipNorm: 5 }, value: { c
     runtime.dispose();
   });
 }
+
+test('gradients shorter than the limit stay as they are', async () => {
+  const runtime = new CompiledRuntime({ threads: 1 });
+  const variables = variablesIn(runtime);
+  const program = runtime.program(inputs, ({ g0, g1 }) => {
+    const given = new Map([g0, g1].map((gradient, i) => [variables[i] as Variable, gradient]));
+    const [c0, c1] = [...clip(given, { clipNorm: 1e3 }).values()] as [Tensor, Tensor];
+    return { c0, c1 };
+  });
+  const step = gradients[0] as number[][];
+  const { c0, c1 } = await program.run(feedsOf(step));
+  assertClose([...c0.data, ...c1.data], step.flat(), 1e-6, 'gradients');
+  runtime.dispose();
+});
 
 for (const name of ['adam', 'adamw', 'sgd'] as const) {
   for (const [runtimeName, makeRuntime] of Object.entries(runtimes)) {
@@ -81,13 +89,8 @@ for (const name of ['adam', 'adamw', 'sgd'] as const) {
       const optimizer = makeOptimizer(runtime, variables, { name, weightDecay: 0.1, momentum: 0.9, rateFactor });
       const updater = new Updater(runtime, variables, optimizer, { averageDecay: decay });
       const program = runtime.program({ ...inputs, ...updater.inputs }, ({ g0, g1, ...numbers }) => {
-        updater.take(
-          new Map([
-            [variables[0] as never, g0],
-            [variables[1] as never, g1],
-          ]),
-          numbers,
-        );
+        const given = new Map([g0, g1].map((gradient, i) => [variables[i] as Variable, gradient]));
+        updater.take(given, numbers);
         return {};
       });
       await runtime.write(new Map(variables.map((variable, i) => [variable, Float32Array.from(start[i] as number[])])));
