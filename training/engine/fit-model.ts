@@ -29,6 +29,8 @@ export interface FitModel {
   /** By the averages of the weights, where they are averaged. */
   readonly inference: Inference;
   readonly lossScale: LossScale | undefined;
+  /** All that was compiled, as a serialised GraphDef; undefined where it runs op by op. */
+  readonly graph: Uint8Array | undefined;
   /** Draws the first weights, or takes those that are pretrained. */
   initialise(): Promise<void>;
   dispose(): void;
@@ -82,13 +84,15 @@ export async function fitModel(options: FitOptions, data: FitData, line: (text: 
     `${h.model_name}: ${count} parameters${still}, ${image.channels} x ${image.height} x ${image.width} images, ${precision}, ` +
       `${eager ? 'eager' : 'compiled'}, ${threads} threads`,
   );
+  const inference = new Inference(runtime, model, image, h.normalize, updater.averages);
   return {
     config,
     trainee: { model, state: updater.state, averages: updater.averages },
     step,
     updater,
-    inference: new Inference(runtime, model, image, h.normalize, updater.averages),
+    inference,
     lossScale,
+    graph: runtime instanceof CompiledRuntime ? runtime.graphDefinition() : undefined,
     initialise: async () => {
       await model.initialise(h.seed);
       if (pretrained) {

@@ -4,15 +4,19 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fingerprint, type PartFolders } from '../data/image-folders';
-import { DecodePool, type OnBadFile } from '../data/loader';
+import { type Batch, DecodePool, type OnBadFile } from '../data/loader';
 import { UserError } from '../errors';
 import type { Hyperparameters } from '../hyperparameters';
 import { TrainingConsole } from '../tracking/console';
+import type { Image } from '../tracking/events';
+import { Mlflow, mlflowServer, type RunStatus } from '../tracking/mlflow';
+import { contactSheet } from '../tracking/pictures';
+import { SystemMetrics } from '../tracking/system-metrics';
 import { TensorBoard } from '../tracking/tensorboard';
 import { readWeights, writeServable } from './artifact';
 import { bestOf, modeOf, ranked, scoreOf } from './best';
 import { Checkpoints, type EpochRecord, type Identity, type Progress, startOfTraining } from './checkpoint';
-import { fitData } from './fit-data';
+import { type FitData, fitData } from './fit-data';
 import { fitModel } from './fit-model';
 import { evaluate } from './inference';
 import type { ClassificationMetrics } from './metrics/classification';
@@ -78,10 +82,13 @@ async function run(options: FitOptions): Promise<FitResult> {
   const console = new TrainingConsole(join(options.outputDir, options.hyperparameters.model_name, 'logs'));
   const pool = new DecodePool(options.hyperparameters.num_workers);
   const resources: Disposable[] = [];
+  let status: RunStatus = 'FAILED';
   try {
-    return await train(options, console, pool, resources);
+    const result = await train(options, console, pool, resources);
+    status = result.bestModel === undefined ? 'KILLED' : 'FINISHED';
+    return result;
   } finally {
-    for (const resource of resources) resource.dispose();
+    for (const resource of resources) await resource.dispose(status);
     await pool.close();
     await console.close();
   }
@@ -89,7 +96,7 @@ async function run(options: FitOptions): Promise<FitResult> {
 
 /** Something that must be freed however training ends. */
 interface Disposable {
-  dispose(): void;
+  dispose(status: RunStatus): void | Promise<void>;
 }
 
 async function train(
@@ -140,6 +147,10 @@ async function train(
     line(`resumed from ${from}: epoch ${progress.epoch}, step ${progress.step}`);
   }
   const tensorboard = new TensorBoard(join(output, 'logs', 'tensorboard'));
+  if (model.graph) tensorboard.graph(model.graph);
+  const mlflow = openMlflow(options, { folder: models, resume: from !== undefined, line });
+  if (mlflow) resources.push({ dispose: (status) => mlflow.close(status) });
+  const system = new SystemMetrics();
   let outOfTime = false;
 
   while (progress.epoch <= epochs && progress.validationsWithoutImprovement < patience && !outOfTime) {
@@ -164,6 +175,7 @@ async function train(
       const { batches } = data.train;
       console.step({ epoch, epochs, batch: progress.batch, batches, loss, ...speed.report() });
       tensorboard.scalars(progress.step, { 'loss/step': loss, learning_rate: rate });
+      if (batch.number === 0) tensorboard.image(progress.step, 'train/batch', await pictureOf(batch, data));
       if (options.signal?.aborted) {
         await checkpoints.save(trainee, progress);
         await checkpoints.settled();
@@ -203,6 +215,7 @@ async function train(
       images_per_second: record.images_per_second,
     });
     tensorboard.flush();
+    mlflow?.metrics(epoch, { ...record, ...(validation && classScores(validation)), ...system.report() });
 
     let best: { epoch: number; score: number } | undefined;
     if (validation) {
@@ -241,6 +254,7 @@ async function train(
   if (data.test) {
     const test = await evaluate(inference, data.test, classes, { classWeights: data.classWeights });
     console.metrics(scoresOf(test, 'test'));
+    mlflow?.metrics(best.epoch, scoresOf(test, 'test'));
   }
   await writeServable(bestModel, finished, config);
   const copies = [
@@ -248,9 +262,38 @@ async function train(
     options.modelDir && join(options.modelDir, h.model_name),
   ];
   for (const folder of copies) if (folder) await cp(bestModel, join(folder, basename(bestModel)), { recursive: true });
+  mlflow?.model(bestModel);
   line(`best model: epoch ${best.epoch}, ${monitor} ${best.score.toFixed(4)}, in ${bestModel}`);
   const record = progress.history.find(({ epoch }) => epoch === best.epoch);
   return { bestModel, ...(record && { best: record }), history: progress.history };
+}
+
+/** MLflow, where hyperparameters or the environment ask for it; a rehearsal tells nobody. */
+function openMlflow(
+  { hyperparameters: h, fastDevRun }: FitOptions,
+  { folder, resume, line }: { folder: string; resume: boolean; line: (text: string) => void },
+): Mlflow | undefined {
+  const server = fastDevRun ? undefined : mlflowServer(h, process.env);
+  const runName = h.num_folds > 1 ? `${h.model_name} fold ${h.fold}` : h.model_name;
+  const { mlflow_tracking_uri: _, ...parameters } = h;
+  return server && new Mlflow({ ...server, runName, resume, parameters, line, stateFile: join(folder, 'mlflow.json') });
+}
+
+/** Precision, recall, F1 and AUC of each class, by names that trackers sort by. */
+function classScores({ classes }: ClassificationMetrics): Record<string, number> {
+  return Object.fromEntries(
+    classes.flatMap(({ name, precision, recall, f1, auc }) =>
+      Object.entries({ precision, recall, f1, auc }).map(([metric, value]) => [`valid_${metric}/${name}`, value]),
+    ),
+  );
+}
+
+/** Images that are shown of a batch. */
+const SHOWN = 16;
+
+/** What the network sees: the first images of a batch, augmented. */
+function pictureOf({ images, count }: Batch, { image }: FitData): Promise<Image> {
+  return contactSheet({ values: images, count: Math.min(count, SHOWN), ...image });
 }
 
 const placeOf = ({ epoch, step }: Progress) => `epoch ${epoch}, step ${step}`;
