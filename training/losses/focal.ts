@@ -35,7 +35,8 @@ function softmaxFocal(x: Tensor, target: Tensor, gamma: number): Focal {
   const probability = logProbability.exp();
   const rest = tf.scalar(1).sub(probability);
   const modulation = rest.pow(gamma);
-  const easing = gamma === 0 ? tf.scalar(0) : rest.pow(gamma - 1).mul(gamma);
+  // rest ** (gamma - 1), and not infinite where nothing is left to learn
+  const easing = ratio(modulation, rest).mul(gamma);
   return {
     losses: modulation.mul(logProbability).mul(target).neg(),
     gradient: (weights) => {

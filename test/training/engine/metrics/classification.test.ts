@@ -87,6 +87,8 @@ test('the report for the registry weighs the classes by their support', () => {
     1e-12,
     'metrics',
   );
+  const { classes } = report as unknown as { classes: Record<string, { auc: number; f1: number }> };
+  assertClose([classes.dog?.auc ?? 0, classes.dog?.f1 ?? 0], [metrics.classes[1]?.auc ?? 1, 0.6], 1e-12, 'dog');
   assert.deepEqual(confusion_matrix?.dog, { cat: 1, dog: 3, bird: 1 });
 });
 
