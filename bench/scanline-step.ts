@@ -5,7 +5,7 @@ import { CompiledRuntime } from '../training/compiler/compiled';
 import type { Precision } from '../training/compiler/session-config';
 import type { Batch } from '../training/data/loader';
 import { Model } from '../training/engine/model';
-import { makeOptimizer } from '../training/engine/optimizers';
+import { makeOptimizer } from '../training/engine/optimization/optimizers';
 import { TrainingStep } from '../training/engine/training-step';
 import { buildNetwork } from '../training/models';
 import { native } from '../training/native/tensorflow';

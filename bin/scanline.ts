@@ -16,6 +16,7 @@ import { stopCommand } from './commands/stop';
 import { tensorboardCommand } from './commands/tensorboard';
 import { trainCommand } from './commands/train';
 import { watchCommand } from './commands/watch';
+import { weightsCommand } from './commands/weights';
 
 const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'));
 
@@ -38,6 +39,7 @@ for (const subcommand of [
   trainCommand(),
   predictCommand(),
   tensorboardCommand(),
+  weightsCommand(),
 ])
   program.addCommand(subcommand.copyInheritedSettings(program));
 

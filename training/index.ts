@@ -2,11 +2,19 @@
 export { describeSplit, parseGroupKey, type SplitOptions, type SplitReport, split } from './data/split';
 export { type ClassifierConfig, openClassifier, readWeights } from './engine/artifact';
 export { type FitOptions, type FitResult, fit } from './engine/fit';
+export {
+  SegmentationCounter,
+  type SegmentationCounterOptions,
+  type SegmentationMetrics,
+} from './engine/metrics/segmentation';
+export { averageSurfaceDistance, hausdorffDistance, surfaceDistances } from './engine/metrics/surface';
 export { openForInference, type Prediction, predict } from './engine/predict';
 export { modelQualityReport } from './engine/report';
 export { readSafetensors, writeSafetensors } from './engine/safetensors';
+export { type Predict, type SlidingWindowOptions, slidingWindow, slidingWindowSlabs } from './engine/sliding-window';
 export { UserError } from './errors';
 export { HYPERPARAMETERS, type Hyperparameters, METRICS } from './hyperparameters';
+export { type Loss, type LossName, type LossOptions, makeLoss } from './losses';
 export { buildNetwork } from './models';
 export { DENSENET_VARIANTS, type DenseNetOptions, densenet } from './models/densenet';
 export { type Network, parameterCount } from './models/network';

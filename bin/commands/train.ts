@@ -2,7 +2,7 @@
 import { Command, Option } from 'commander';
 import { allowed, HYPERPARAMETERS, type HyperparameterSpec } from '../../training/hyperparameters';
 import { readHyperparameters } from '../../training/settings';
-import { positiveInteger } from './arguments';
+import { duration, positiveInteger } from './arguments';
 
 interface Options {
   data?: string;
@@ -17,6 +17,9 @@ interface Options {
   resume: string;
   compile: boolean;
   threads?: number;
+  fastDevRun?: boolean;
+  overfitBatches?: number;
+  maxTime?: number;
   onBadFile: 'fail' | 'skip';
 }
 
@@ -54,6 +57,9 @@ export function trainCommand(): Command {
     .option('--model <name>', 'the same as --model_name')
     .option('--no-compile', 'run op by op, to debug a network')
     .option('--threads <number>', 'cores to use (default: all)', positiveInteger)
+    .option('--fast-dev-run', 'one batch of each part through all of it, to see that it works; keeps nothing')
+    .option('--overfit-batches <number>', 'learn so many batches by heart, to see that it learns', positiveInteger)
+    .option('--max-time <duration>', 'end with the best so far after e.g. 45m, 1h30m or 00:01:30:00', duration)
     .optionsGroup('Hyperparameters:');
   for (const spec of HYPERPARAMETERS) command.addOption(hyperparameterOption(spec));
   return command
@@ -64,6 +70,8 @@ Examples:
   scanline train --data images --out runs/first
   scanline train --data images --out runs/vit --model vit --img_size 224 --batch_size 16 --num_epochs 20
   scanline train --data images --out runs/first --config configs/base.yaml --learning_rate 3e-4
+  scanline train --data images --out runs/folds --num_folds 5 --fold all
+  scanline train --data images --out runs/tuned --pretrained runs/first --freeze features.conv0 --backbone_lr_factor 0.1
 `,
     )
     .action(async (options: Options & Record<string, unknown>) => {
@@ -75,8 +83,8 @@ Examples:
       // the threads inside an op are the process's, and made when TensorFlow is loaded
       if (options.threads !== undefined) process.env.TF_NUM_INTRAOP_THREADS = String(options.threads);
       // loads TensorFlow, which --help and a wrong setting need not wait for
-      const { fit } = await import('../../training/engine/fit.js');
-      await fit({
+      const { fitFolds } = await import('../../training/engine/cross-validation.js');
+      const training = {
         hyperparameters,
         folders: { data: options.data, train: options.train, valid: options.validation, test: options.test },
         outputDir: options.out,
@@ -87,6 +95,10 @@ Examples:
         threads: options.threads,
         onBadFile: options.onBadFile,
         labelPaths: ['label_dict.json'],
-      });
+        fastDevRun: options.fastDevRun,
+        overfitBatches: options.overfitBatches,
+        maxTime: options.maxTime,
+      };
+      await fitFolds(training, (text) => process.stdout.write(`${text}\n`));
     });
 }

@@ -65,6 +65,7 @@ test('train reads the channels and hyperparameters.json, and leaves the model an
     'label_dict.json',
     'model.safetensors',
     'saved_model',
+    'score.json',
   ]);
   assert.deepEqual(readdirSync(join(base, 'output', 'data', 'densenet121')).sort(), ['logs', 'model']);
   assert.match(trained.stdout, /train: 16 images .*\nvalid: 8 images .*\ntest: 4 images/);

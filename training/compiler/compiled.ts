@@ -159,6 +159,11 @@ export class CompiledRuntime implements Runtime {
     this.receiveTrace = receive;
   }
 
+  /** All programs so far as a serialised GraphDef (tensorflow/core/framework/graph.proto). */
+  graphDefinition(): Uint8Array {
+    return this.graph.toGraphDef();
+  }
+
   dispose(): void {
     this.session.close();
   }

@@ -24,6 +24,10 @@ export class Variable {
     effect('AssignVariableOp', [this.handle(), value], { dtype: float32 });
   }
 
+  add(value: Tensor): void {
+    effect('AssignAddVariableOp', [this.handle(), value], { dtype: float32 });
+  }
+
   subtract(value: Tensor): void {
     effect('AssignSubVariableOp', [this.handle(), value], { dtype: float32 });
   }

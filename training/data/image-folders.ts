@@ -19,6 +19,10 @@ export interface ImageFolders {
   /** Names of the classes, by number. */
   readonly classes: readonly string[];
   readonly samples: Readonly<Record<Part, readonly Sample[]>>;
+  /** The training part as it was given, before any of it was held out. */
+  readonly train: readonly Sample[];
+  /** How many images each part was given with. */
+  readonly given: Readonly<Record<Part, number>>;
   /** What a person should know of how the data was read. */
   readonly notes: readonly string[];
 }
@@ -115,6 +119,8 @@ export function findImages(
 
   let [train, valid] = [samplesOf('train'), samplesOf('valid')];
   const test = samplesOf('test');
+  const whole = train;
+  const given = { train: train.length, valid: valid.length, test: test.length };
   const counts = classes.map((_, label) => train.filter((sample) => sample.label === label).length);
   const empty = classes.filter((_, label) => counts[label] === 0);
   if (classes.length < 2 || empty.length > 0) {
@@ -132,7 +138,7 @@ export function findImages(
     );
     [train, valid] = [kept, held];
   }
-  return { classes, samples: { train, valid, test }, notes };
+  return { classes, samples: { train, valid, test }, train: whole, given, notes };
 }
 
 /**

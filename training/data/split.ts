@@ -123,8 +123,8 @@ function byCsv(file: string, column: string): (path: string) => string | undefin
   return (path) => groups.get(path) ?? groups.get(basename(path));
 }
 
-/** The group of an image from its path inside the input folder; each is a group of its own where no key is given. */
-function grouper(key: GroupKey | undefined): (path: string) => string | undefined {
+/** The group of an image from its path inside the folder of the classes; each is a group of its own where no key is given. */
+export function grouper(key: GroupKey | undefined): (path: string) => string | undefined {
   if (key === undefined) return (path) => path;
   if (key.kind === 'pattern') return byPattern(key.pattern);
   if (key.kind === 'csv') return byCsv(key.path, key.column);

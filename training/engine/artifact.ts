@@ -1,7 +1,7 @@
 // A trained classifier in a folder: weights, what rebuilds the network, its classes, and a SavedModel for TensorFlow.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import type { Runtime } from '../compiler/runtime';
 import { writeSavedModel } from '../compiler/saved-model';
@@ -27,6 +27,16 @@ export interface ClassifierConfig {
   readonly classes: readonly string[];
 }
 
+/** How good a model was in validation: what score.json holds. */
+export interface Score {
+  readonly epoch: number;
+  /** Name of the metric. */
+  readonly monitor: string;
+  readonly mode: 'min' | 'max';
+  readonly score: number;
+}
+
+export const SCORE_FILE = 'score.json';
 const CONFIG_FILE = 'config.json';
 const WEIGHTS_FILE = 'model.safetensors';
 const SAVED_MODEL_FOLDER = 'saved_model';
@@ -73,8 +83,17 @@ function modelFoldersBelow(folder: string): string[] {
     .filter((path) => /^best_model_\d+$/.test(basename(path)) && existsSync(join(path, CONFIG_FILE)));
 }
 
+/** The best, by their scores, of the models of the training that a model is of. */
+function bestBeside(path: string): string {
+  const scored = modelFoldersBelow(dirname(path))
+    .filter((other) => dirname(other) === dirname(path) && existsSync(join(other, SCORE_FILE)))
+    .map((other) => ({ other, ...(JSON.parse(readFileSync(join(other, SCORE_FILE), 'utf8')) as Score) }));
+  const better = (a: Score, b: Score) => (a.mode === 'min' ? a.score < b.score : a.score > b.score);
+  return scored.length === 0 ? path : scored.reduce((a, b) => (better(b, a) ? b : a)).other;
+}
+
 /**
- * The folder of a classifier: `folder` itself, or the newest best_model_* that training put below it.
+ * The folder of a classifier: `folder` itself, or the best best_model_* of the newest training below it.
  *
  * @throws UserError when there is none
  */
@@ -82,14 +101,14 @@ export function findArtifact(folder: string): string {
   if (existsSync(join(folder, CONFIG_FILE))) return folder;
   const age = (path: string) => statSync(join(path, CONFIG_FILE)).mtimeMs;
   const newest = modelFoldersBelow(folder).sort((a, b) => age(b) - age(a))[0];
-  if (newest !== undefined) return newest;
+  if (newest !== undefined) return bestBeside(newest);
   throw new UserError(
     `${folder} holds no trained model: no ${CONFIG_FILE} and no best_model_*.`,
     'give the folder that training wrote to --out.',
   );
 }
 
-function readConfig(folder: string): ClassifierConfig {
+export function readConfig(folder: string): ClassifierConfig {
   const path = join(folder, CONFIG_FILE);
   const config = JSON.parse(readFileSync(path, 'utf8')) as ClassifierConfig;
   if (config.format === 'scanline-classifier' && config.version === 1) return config;

@@ -4,10 +4,11 @@ import { cp, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Values, Variable } from '../compiler/runtime';
 import { UserError } from '../errors';
-import { type ClassifierConfig, writeWeights } from './artifact';
-import type { LossScaleState } from './loss-scale';
-import { type Model, toStateDict, type Weights } from './model';
-import type { Optimizer } from './optimizers';
+import { type ClassifierConfig, SCORE_FILE, type Score, writeWeights } from './artifact';
+import { type Averages, type Model, toStateDict, type Weights } from './model';
+import type { LossScaleState } from './optimization/loss-scale';
+import type { PlateauState } from './optimization/schedules';
+import type { Accumulated } from './optimization/updater';
 import { readSafetensors, writeSafetensors } from './safetensors';
 
 /** One epoch's metrics, as they are printed and plotted. */
@@ -19,6 +20,24 @@ export interface EpochRecord {
   readonly images_per_second: number;
   readonly valid_loss?: number;
   readonly valid_accuracy?: number;
+  readonly valid_f1?: number;
+  readonly valid_auc?: number;
+}
+
+/** One of the best models so far. */
+export interface BestModel {
+  readonly epoch: number;
+  /** What the monitored metric was. */
+  readonly score: number;
+}
+
+/** What training moves: the network's weights, and all that goes with them. */
+export interface Trainee {
+  readonly model: Model;
+  /** The optimizer's variables, the averages and the sums. */
+  readonly state: readonly Variable[];
+  /** Averages of weights: the best models have these. */
+  readonly averages: Averages;
 }
 
 /** Where training stands. Random numbers are drawn from (seed, epoch, image) and (seed, step), so the position is their state. */
@@ -27,17 +46,24 @@ export interface Progress {
   epoch: number;
   /** Batches of it that are done. */
   batch: number;
-  /** Steps since the beginning. */
+  /** Batches since the beginning. */
   step: number;
+  /** Updates of the weights since the beginning: as many as steps, but where gradients are summed over several. */
+  update: number;
   /** Sums over the epoch so far. */
   epochLoss: number;
   epochCorrect: number;
   epochImages: number;
-  best?: { epoch: number; valid_loss: number; valid_accuracy: number };
+  /** The best models that are kept, the best first. */
+  best: BestModel[];
   validationsWithoutImprovement: number;
   history: EpochRecord[];
   /** Where the training is in fp16. */
   lossScale?: LossScaleState;
+  /** Where gradients are summed over batches. */
+  accumulated?: Accumulated;
+  /** Where the learning rate is lowered on a plateau. */
+  plateau?: PlateauState;
 }
 
 /** What must be the same for a training to be resumed. */
@@ -50,7 +76,7 @@ export interface Identity {
 
 interface StateFile {
   readonly format: 'scanline-checkpoint';
-  readonly version: 1;
+  readonly version: 2;
   readonly identity: Identity;
   readonly progress: Progress;
 }
@@ -58,6 +84,11 @@ interface StateFile {
 const STATE_FILE = 'state.json';
 const MODEL_FILE = 'model.safetensors';
 const OPTIMIZER_FILE = 'optimizer.safetensors';
+/** A best model, with what rebuilds its network. */
+export interface NewBest extends Score {
+  readonly config: ClassifierConfig;
+}
+
 const NAME = /^checkpoint_(\d+)_(\d+)$/;
 
 /** Ends a name so that a folder under construction is not taken for a checkpoint. */
@@ -71,6 +102,8 @@ export function startOfTraining(): Progress {
     epoch: 1,
     batch: 0,
     step: 0,
+    update: 0,
+    best: [],
     epochLoss: 0,
     epochCorrect: 0,
     epochImages: 0,
@@ -134,23 +167,30 @@ export class Checkpoints {
   /**
    * Takes a copy of the state and begins to write it, once what was begun before is written.
    *
-   * @param best given: the present weights are the best ones, and this is their configuration
+   * @param best given: the present weights are among the best ones
    * @throws what went wrong with the writing that was begun before
    */
-  async save(model: Model, optimizer: Optimizer, progress: Progress, best?: ClassifierConfig): Promise<void> {
+  async save({ model, state, averages }: Trainee, progress: Progress, best?: NewBest): Promise<void> {
     await this.settled();
     const values = await model.values();
-    const optimizerValues = await model.runtime.read(optimizer.state);
-    const state = structuredClone(progress);
+    const averaged = best && averages.size > 0 ? await model.values(averages) : values;
+    const stateValues = await model.runtime.read(state);
+    const copy = structuredClone(progress);
     const write = async () => {
-      const weights = toStateDict(model.network, values, state.step);
-      if (best) await this.writeBest(weights, best, state);
-      await this.writeState(weights, optimizer.state, optimizerValues, state);
-      this.dropOld(state);
+      if (best) await this.writeBest(toStateDict(model.network, averaged, copy.step), best, copy.history);
+      await this.writeState(toStateDict(model.network, values, copy.step), state, stateValues, copy);
+      this.dropOld(copy);
     };
     this.pending = write().catch((error: unknown) => {
       this.failure = error;
     });
+  }
+
+  /** Writes the present weights as a model, and no checkpoint: what training is resumed from stays as it is. */
+  async saveModel({ model, averages }: Trainee, progress: Progress, best: NewBest): Promise<void> {
+    await this.settled();
+    const weights = toStateDict(model.network, await model.values(averages), progress.step);
+    await this.writeBest(weights, best, progress.history);
   }
 
   /** Waits until all is written. @throws what went wrong */
@@ -159,9 +199,14 @@ export class Checkpoints {
     if (this.failure !== undefined) throw this.failure;
   }
 
-  private async writeBest(weights: Weights, config: ClassifierConfig, { best, history }: Progress): Promise<void> {
-    await replaceFolder(this.bestModel(best?.epoch as number), async (folder) => {
+  private async writeBest(
+    weights: Weights,
+    { config, ...score }: NewBest,
+    history: readonly EpochRecord[],
+  ): Promise<void> {
+    await replaceFolder(this.bestModel(score.epoch), async (folder) => {
       await writeWeights(folder, weights, config);
+      await writeFile(join(folder, SCORE_FILE), `${JSON.stringify(score, null, 2)}\n`);
       await writeFile(join(folder, 'history.json'), `${JSON.stringify(history, null, 2)}\n`);
     });
   }
@@ -172,7 +217,7 @@ export class Checkpoints {
     values: readonly Float32Array[],
     progress: Progress,
   ): Promise<void> {
-    const file: StateFile = { format: 'scanline-checkpoint', version: 1, identity: this.identity, progress };
+    const file: StateFile = { format: 'scanline-checkpoint', version: 2, identity: this.identity, progress };
     await replaceFolder(join(this.folder, `checkpoint_${progress.epoch}_${progress.step}`), async (folder) => {
       await writeSafetensors(join(folder, MODEL_FILE), weights);
       const slots = state.map(({ name, shape }, i) => [name, { shape, data: values[i] as Float32Array }] as const);
@@ -187,7 +232,8 @@ export class Checkpoints {
     const left = checkpoints.filter((checkpoint) => checkpoint.step > step);
     const old = [...left, ...checkpoints.slice(left.length + this.numToKeep)].map(({ path }) => path);
     const bests = readdirSync(this.folder)
-      .filter((name) => best && /^best_model_\d+$/.test(name) && name !== `best_model_${best.epoch}`)
+      .filter((name) => best.length > 0 && /^best_model_\d+$/.test(name))
+      .filter((name) => !best.some(({ epoch }) => name === `best_model_${epoch}`))
       .map((name) => join(this.folder, name));
     const unfinished = readdirSync(this.folder)
       .filter((name) => name.endsWith(PARTIAL) || name.endsWith(OLD))
@@ -201,11 +247,11 @@ export class Checkpoints {
   }
 
   /**
-   * Puts model and optimizer back where a checkpoint was written.
+   * Puts the weights, and all that goes with them, back to what they were when a checkpoint was written.
    *
    * @throws UserError when it is damaged, or of another training
    */
-  async restore(path: string, model: Model, optimizer: Optimizer): Promise<Progress> {
+  async restore(path: string, { model, state: variables }: Trainee): Promise<Progress> {
     const state = readState(path);
     const differences = this.differences(state.identity);
     if (differences.length > 0) {
@@ -216,28 +262,29 @@ export class Checkpoints {
     }
     await model.load(await readSafetensors(join(path, MODEL_FILE)));
     const saved = await readSafetensors(join(path, OPTIMIZER_FILE));
-    const values = optimizer.state.map((variable) => {
+    const values = variables.map((variable) => {
       const data = saved.get(variable.name)?.data;
       if (data instanceof Float32Array && data.length === variable.size) return [variable, data] as const;
-      throw new UserError(`${path} lacks the optimizer's ${variable.name}.`, 'resume from another checkpoint.');
+      throw new UserError(`${path} lacks ${variable.name}.`, 'resume from another checkpoint.');
     });
     await model.runtime.write(new Map(values));
     await this.takeBest(path, state.progress);
     return state.progress;
   }
 
-  /** Copies the best model so far from where the checkpoint is, if that is another folder: it may stay the best one. */
+  /** Copies the best models so far from where the checkpoint is, if that is another folder: they may stay the best ones. */
   private async takeBest(checkpoint: string, { best }: Progress): Promise<void> {
-    if (best === undefined) return;
-    const [source, target] = [join(dirname(checkpoint), `best_model_${best.epoch}`), this.bestModel(best.epoch)];
-    if (!existsSync(source)) {
-      throw new UserError(
-        `${source} is missing: it was the best model when ${checkpoint} was written.`,
-        'put it there, or start over with --resume none.',
-      );
-    }
-    if (resolve(source) !== resolve(target)) {
-      await replaceFolder(target, (folder) => cp(source, folder, { recursive: true }));
+    for (const { epoch } of best) {
+      const [source, target] = [join(dirname(checkpoint), `best_model_${epoch}`), this.bestModel(epoch)];
+      if (!existsSync(source)) {
+        throw new UserError(
+          `${source} is missing: it was one of the best models when ${checkpoint} was written.`,
+          'put it there, or start over with --resume none.',
+        );
+      }
+      if (resolve(source) !== resolve(target)) {
+        await replaceFolder(target, (folder) => cp(source, folder, { recursive: true }));
+      }
     }
   }
 
@@ -253,7 +300,7 @@ export class Checkpoints {
 function readState(path: string): StateFile {
   try {
     const state = JSON.parse(readFileSync(join(path, STATE_FILE), 'utf8')) as StateFile;
-    if (state.format === 'scanline-checkpoint' && state.version === 1) return state;
+    if (state.format === 'scanline-checkpoint' && state.version === 2) return state;
     throw new Error(`it is ${state.format} version ${state.version}`);
   } catch (error) {
     throw new UserError(

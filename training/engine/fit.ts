@@ -1,30 +1,27 @@
 // Trains a classifier. The whole course of a training can be read here, from top to bottom.
 import { existsSync } from 'node:fs';
-import { cp } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { CompiledRuntime } from '../compiler/compiled';
-import { EagerRuntime } from '../compiler/eager';
-import { probeChannels } from '../data/decode';
-import { describeImages, findImages, fingerprint, type ImageFolders, type PartFolders } from '../data/image-folders';
-import { DecodePool, Loader, type LoaderOptions, type OnBadFile } from '../data/loader';
+import { fingerprint, type PartFolders } from '../data/image-folders';
+import { type Batch, DecodePool, type OnBadFile } from '../data/loader';
 import { UserError } from '../errors';
 import type { Hyperparameters } from '../hyperparameters';
-import { pair } from '../models';
-import { parameterCount } from '../models/network';
-import { inspectMachine } from '../native/machine';
-import { backend, native } from '../native/tensorflow';
 import { TrainingConsole } from '../tracking/console';
+import type { Image } from '../tracking/events';
+import { Mlflow, mlflowServer, type RunStatus } from '../tracking/mlflow';
+import { contactSheet } from '../tracking/pictures';
+import { SystemMetrics } from '../tracking/system-metrics';
 import { TensorBoard } from '../tracking/tensorboard';
-import { type ClassifierConfig, networkOf, readWeights, writeServable } from './artifact';
+import { readWeights, writeServable } from './artifact';
+import { bestOf, modeOf, ranked, scoreOf } from './best';
 import { Checkpoints, type EpochRecord, type Identity, type Progress, startOfTraining } from './checkpoint';
-import { evaluate, Inference } from './inference';
-import { LossScale } from './loss-scale';
-import { Model } from './model';
-import { makeOptimizer } from './optimizers';
-import { choosePrecision } from './precision';
-import { learningRate } from './schedules';
+import { type FitData, fitData } from './fit-data';
+import { fitModel } from './fit-model';
+import { evaluate } from './inference';
+import type { ClassificationMetrics } from './metrics/classification';
+import { learningRate, Plateau } from './optimization/schedules';
 import { Speed } from './speed';
-import { TrainingStep } from './training-step';
 
 export interface FitOptions {
   readonly hyperparameters: Hyperparameters;
@@ -33,7 +30,7 @@ export interface FitOptions {
   readonly outputDir: string;
   /** Given: also gets {model_name}/best_model_{epoch}. */
   readonly modelDir?: string;
-  /** Where checkpoints and the best model are written while training. @default {outputDir}/{model_name}/model */
+  /** Where checkpoints and the best models are written while training. @default {outputDir}/{model_name}/model */
   readonly checkpointDir?: string;
   /** auto: from the newest checkpoint where there is one; none: from the beginning; else the path of a checkpoint. @default auto */
   readonly resume?: string;
@@ -45,6 +42,12 @@ export interface FitOptions {
   readonly onBadFile?: OnBadFile;
   /** Further places for label_dict.json, after the data's own. */
   readonly labelPaths?: readonly string[];
+  /** One epoch of a batch of each part, to see that all works. @default false */
+  readonly fastDevRun?: boolean;
+  /** Train and validate on so many batches of the training part, without augmentation: what works learns them by heart. @default all */
+  readonly overfitBatches?: number;
+  /** Seconds after which training ends with what it has; the checkpoint can be resumed. @default no limit */
+  readonly maxTime?: number;
   /** Aborted: training writes a checkpoint after the step in progress and returns. */
   readonly signal?: AbortSignal;
 }
@@ -52,21 +55,40 @@ export interface FitOptions {
 export interface FitResult {
   /** The folder of the best model; undefined when training was interrupted. */
   readonly bestModel?: string;
+  /** The epoch of the best model. */
+  readonly best?: EpochRecord;
   readonly history: readonly EpochRecord[];
 }
 
-/** Share of the machine's memory that the decoded images of a part may take. */
-const CACHE_SHARE = 0.125;
-
 /** @throws UserError for data, settings or checkpoints that the user must mend */
 export async function fit(options: FitOptions): Promise<FitResult> {
+  return options.fastDevRun ? rehearse(options) : run(options);
+}
+
+/** Goes through all of a training, saving and loading too, in a folder that is gone afterwards. */
+async function rehearse(options: FitOptions): Promise<FitResult> {
+  const folder = await mkdtemp(join(tmpdir(), 'scanline-fast-dev-run-'));
+  const { modelDir: _, checkpointDir: __, ...rest } = options;
+  try {
+    const { history, best } = await run({ ...rest, outputDir: folder, resume: 'none' });
+    process.stdout.write('fast dev run: a batch of each part went through all of it; nothing was kept\n');
+    return { history, ...(best && { best }) };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function run(options: FitOptions): Promise<FitResult> {
   const console = new TrainingConsole(join(options.outputDir, options.hyperparameters.model_name, 'logs'));
   const pool = new DecodePool(options.hyperparameters.num_workers);
   const resources: Disposable[] = [];
+  let status: RunStatus = 'FAILED';
   try {
-    return await train(options, console, pool, resources);
+    const result = await train(options, console, pool, resources);
+    status = result.bestModel === undefined ? 'KILLED' : 'FINISHED';
+    return result;
   } finally {
-    for (const resource of resources) resource.dispose();
+    for (const resource of resources) await resource.dispose(status);
     await pool.close();
     await console.close();
   }
@@ -74,7 +96,7 @@ export async function fit(options: FitOptions): Promise<FitResult> {
 
 /** Something that must be freed however training ends. */
 interface Disposable {
-  dispose(): void;
+  dispose(status: RunStatus): void | Promise<void>;
 }
 
 async function train(
@@ -83,154 +105,103 @@ async function train(
   pool: DecodePool,
   resources: Disposable[],
 ): Promise<FitResult> {
-  const { hyperparameters: h, eager = false } = options;
+  const { hyperparameters: h } = options;
   const output = join(options.outputDir, h.model_name);
-  const machine = inspectMachine();
-  const threads = options.threads ?? machine.cores;
-  native.setKernelThreads(threads);
+  const line = (text: string) => console.line(text);
+  const began = performance.now();
 
-  // data
-  const data = findImages(options.folders, {
-    validFraction: h.valid_fraction,
-    seed: h.seed,
-    labelPaths: options.labelPaths,
-  });
-  for (const line of [...data.notes, ...describeImages(data)]) console.line(line);
-  const [height, width] = pair(h.img_size);
-  const channels =
-    h.in_channels === 'auto' ? await probeChannels(data.samples.train.map(({ path }) => path)) : Number(h.in_channels);
-  const image = { height, width, channels };
-  const loaderOptions: Omit<LoaderOptions, 'samples'> = {
-    size: image,
-    batchSize: h.batch_size,
-    pool,
-    onBadFile: options.onBadFile ?? 'fail',
-    report: (path, reason) => console.line(`left out: ${path} cannot be read (${reason})`),
-  };
-  const cacheBytes = machine.memory * CACHE_SHARE;
-  const augmentation = {
-    flip: h.flip,
-    rotate: h.rotate,
-    zoom: h.zoom,
-    intensity: h.intensity,
-    probability: h.augment_prob,
-  };
-  const trainLoader = new Loader({
-    ...loaderOptions,
-    cacheBytes,
-    samples: data.samples.train,
-    random: { seed: h.seed, augmentation },
-  });
-  const validLoader = new Loader({ ...loaderOptions, cacheBytes, samples: data.samples.valid });
-  const classWeights = classWeightsOf(h.class_weights, data);
+  // what is learned from, and what learns
+  const data = await fitData(options, pool, line);
+  const { classes } = data.folders;
+  const model = await fitModel(options, data, line);
+  resources.push(model);
+  const { trainee, step, updater, inference, lossScale, config } = model;
+  const validate = () => evaluate(inference, data.valid, classes, { classWeights: data.classWeights });
 
-  // model
-  const gpu = backend.binding.isUsingGpuDevice();
-  const { precision, note } = choosePrecision(h.precision, { gpu, eager });
-  if (note !== undefined) console.line(note);
-  const config: ClassifierConfig = {
-    format: 'scanline-classifier',
-    version: 1,
-    hyperparameters: h,
-    image,
-    classes: data.classes,
+  // how its rate moves, and what the best is
+  const epochs = options.fastDevRun ? 1 : h.num_epochs;
+  const monitor = h.monitor === 'auto' ? 'valid_loss' : h.monitor;
+  const mode = modeOf(monitor);
+  const patience = h.early_stopping_rounds > 0 ? h.early_stopping_rounds : Number.POSITIVE_INFINITY;
+  const plateau = new Plateau({ mode, patience: h.lr_patience, factor: h.lr_factor, peak: h.learning_rate });
+  const schedule = {
+    name: h.lr_schedule,
+    steps: epochs * Math.ceil(data.train.batches / h.accumulate_grad_batches),
+    warmupSteps: h.warmup_steps,
   };
-  const network = networkOf(config);
-  const runtime = eager ? new EagerRuntime() : new CompiledRuntime({ threads, precision, gpu });
-  resources.push(runtime);
-  const model = new Model(network, runtime);
-  const optimizer = makeOptimizer(runtime, model.trained, {
-    name: h.optimizer,
-    weightDecay: h.weight_decay,
-    momentum: h.momentum,
-  });
-  const lossScale = precision === 'fp16' ? new LossScale() : undefined;
-  const step = new TrainingStep(runtime, model, optimizer, {
-    image,
-    normalize: h.normalize,
-    classWeights,
-    seed: h.seed,
-    ...(lossScale && { lossScale }),
-  });
-  const inference = new Inference(runtime, model, image, h.normalize);
-  const count = parameterCount(network).toLocaleString('en');
-  console.line(
-    `${h.model_name}: ${count} parameters, ${channels} x ${height} x ${width} images, ${precision}, ` +
-      `${eager ? 'eager' : 'compiled'}, ${threads} threads`,
-  );
+  const rateAt = (update: number) =>
+    learningRate(update, { ...schedule, peak: h.learning_rate * plateau.state.factor });
 
   // where it starts
   const models = options.checkpointDir ?? join(output, 'model');
-  const checkpoints = new Checkpoints(models, identityOf(data, options), h.num_to_keep);
+  const checkpoints = new Checkpoints(models, identityOf(data.folders.samples, options), h.num_to_keep);
   const from = checkpointToResume(options.resume ?? 'auto', checkpoints);
   let progress = startOfTraining();
   if (from === undefined) {
-    await model.initialise(h.seed);
-    await optimizer.initialise();
+    await model.initialise();
   } else {
-    progress = await checkpoints.restore(from, model, optimizer);
+    progress = await checkpoints.restore(from, trainee);
     if (progress.lossScale) lossScale?.restore(progress.lossScale);
-    console.line(`resumed from ${from}: epoch ${progress.epoch}, step ${progress.step}`);
+    if (progress.accumulated) updater.restore(progress.accumulated);
+    if (progress.plateau) plateau.restore(progress.plateau);
+    line(`resumed from ${from}: epoch ${progress.epoch}, step ${progress.step}`);
   }
-  const patience = h.early_stopping_rounds > 0 ? h.early_stopping_rounds : Number.POSITIVE_INFINITY;
-  const schedule = {
-    name: h.lr_schedule,
-    peak: h.learning_rate,
-    steps: h.num_epochs * trainLoader.batches,
-    warmupSteps: h.warmup_steps,
-  };
   const tensorboard = new TensorBoard(join(output, 'logs', 'tensorboard'));
+  if (model.graph) tensorboard.graph(model.graph);
+  const mlflow = openMlflow(options, { folder: models, resume: from !== undefined, line });
+  if (mlflow) resources.push({ dispose: (status) => mlflow.close(status) });
+  const system = new SystemMetrics();
+  let outOfTime = false;
 
-  while (progress.epoch <= h.num_epochs && progress.validationsWithoutImprovement < patience) {
+  while (progress.epoch <= epochs && progress.validationsWithoutImprovement < patience && !outOfTime) {
     const { epoch } = progress;
     const speed = new Speed();
-    let rate = learningRate(Math.max(0, progress.step - 1), schedule);
-    for await (const batch of speed.watch(trainLoader.epoch(epoch, progress.batch))) {
-      rate = learningRate(progress.step, schedule);
-      const { loss, correct, skipped } = await step.run(batch, rate, progress.step);
-      if (!Number.isFinite(loss) && !(skipped && (lossScale?.state.scale ?? 0) >= 1)) throw divergence(progress, rate);
+    let rate = rateAt(Math.max(0, progress.update - 1));
+    for await (const batch of speed.watch(data.train.epoch(epoch, progress.batch))) {
+      rate = rateAt(progress.update);
+      const last = batch.number + 1 === data.train.batches;
+      const { loss, correct, ...done } = await step.run(batch, rate, progress.step, { update: progress.update, last });
+      const overflow = done.skipped && (lossScale?.state.scale ?? 0) >= 1;
+      if (!Number.isFinite(loss) && !overflow && !(lossScale && !done.updated)) throw divergence(progress, rate);
       if (lossScale) progress.lossScale = lossScale.state;
+      if (done.updated) progress.update++;
+      progress.accumulated = updater.accumulated;
       progress.step++;
       progress.batch = batch.number + 1;
       progress.epochLoss += loss * batch.count;
       progress.epochCorrect += correct;
       progress.epochImages += batch.count;
       speed.step(batch.count);
-      console.step({
-        epoch,
-        epochs: h.num_epochs,
-        batch: progress.batch,
-        batches: trainLoader.batches,
-        loss,
-        ...speed.report(),
-      });
+      const { batches } = data.train;
+      console.step({ epoch, epochs, batch: progress.batch, batches, loss, ...speed.report() });
       tensorboard.scalars(progress.step, { 'loss/step': loss, learning_rate: rate });
+      if (batch.number === 0) tensorboard.image(progress.step, 'train/batch', await pictureOf(batch, data));
       if (options.signal?.aborted) {
-        await checkpoints.save(model, optimizer, progress);
+        await checkpoints.save(trainee, progress);
         await checkpoints.settled();
-        console.line(
-          `interrupted: checkpoint written at epoch ${epoch}, step ${progress.step}; the same command goes on from there`,
-        );
+        line(`interrupted: checkpoint written at ${placeOf(progress)}; the same command goes on from there`);
         return { history: progress.history };
       }
+      outOfTime = options.maxTime !== undefined && performance.now() - began > options.maxTime * 1000;
       const due = h.checkpoint_interval > 0 && progress.step % h.checkpoint_interval === 0;
-      if (due && progress.batch < trainLoader.batches) await checkpoints.save(model, optimizer, progress);
+      if ((due || outOfTime) && progress.batch < batches) await checkpoints.save(trainee, progress);
+      if (outOfTime) break;
     }
 
     if (progress.epochImages === 0)
       throw new UserError(
-        `none of the ${data.samples.train.length} training images could be read.`,
+        `none of the ${data.folders.samples.train.length} training images could be read.`,
         'check the files, and that they are PNG or JPEG.',
       );
-    const validated = epoch === h.num_epochs || epoch % h.val_interval === 0;
-    const validation = validated ? await evaluate(inference, validLoader, data.classes, { classWeights }) : undefined;
+    const validated = outOfTime || epoch === epochs || epoch % h.val_interval === 0;
+    const validation = validated ? await validate() : undefined;
     const record: EpochRecord = {
       epoch,
       train_loss: progress.epochLoss / progress.epochImages,
       train_accuracy: progress.epochCorrect / progress.epochImages,
       learning_rate: rate,
       images_per_second: speed.report().imagesPerSecond,
-      ...(validation && { valid_loss: validation.loss, valid_accuracy: validation.accuracy }),
+      ...(validation && scoresOf(validation, 'valid')),
     };
     progress.history.push(record);
     console.metrics({ ...record });
@@ -239,69 +210,116 @@ async function train(
       'loss/valid': record.valid_loss,
       'accuracy/train': record.train_accuracy,
       'accuracy/valid': record.valid_accuracy,
+      'f1/valid': record.valid_f1,
+      'auc/valid': record.valid_auc,
       images_per_second: record.images_per_second,
     });
     tensorboard.flush();
+    mlflow?.metrics(epoch, { ...record, ...(validation && classScores(validation)), ...system.report() });
 
-    const improved =
-      validation !== undefined && validation.loss < (progress.best?.valid_loss ?? Number.POSITIVE_INFINITY);
-    if (improved) progress.best = { epoch, valid_loss: validation.loss, valid_accuracy: validation.accuracy };
-    if (validation) progress.validationsWithoutImprovement = improved ? 0 : progress.validationsWithoutImprovement + 1;
-    Object.assign(progress, { epoch: epoch + 1, batch: 0, epochLoss: 0, epochCorrect: 0, epochImages: 0 });
-    await checkpoints.save(model, optimizer, progress, improved ? config : undefined);
+    let best: { epoch: number; score: number } | undefined;
+    if (validation) {
+      const candidate = { epoch, score: scoreOf(record, monitor) };
+      const before = progress.best[0];
+      progress.best = ranked(progress.best, candidate, mode, h.save_top_k);
+      if (progress.best.includes(candidate)) best = candidate;
+      const improved = progress.best[0] !== before;
+      progress.validationsWithoutImprovement = improved ? 0 : progress.validationsWithoutImprovement + 1;
+      if (h.lr_schedule === 'plateau') {
+        plateau.update(candidate.score);
+        progress.plateau = plateau.state;
+      }
+    }
+    const written = best && { ...best, monitor, mode, config };
+    if (outOfTime && progress.batch < data.train.batches) {
+      // in the middle of an epoch: what was saved above is what a resumed training goes on from
+      if (written) await checkpoints.saveModel(trainee, progress, written);
+    } else {
+      Object.assign(progress, { epoch: epoch + 1, batch: 0, epochLoss: 0, epochCorrect: 0, epochImages: 0 });
+      await checkpoints.save(trainee, progress, written);
+    }
   }
   await checkpoints.settled();
 
   // what is left behind
-  if (progress.epoch <= h.num_epochs)
-    console.line(`stopped early: no lower validation loss in ${patience} validations`);
-  const bad = new Set([...trainLoader.bad, ...validLoader.bad]);
-  if (bad.size > 0) console.line(`${bad.size} files that cannot be read were left out`);
+  if (outOfTime) line(`time is up at ${placeOf(progress)}; the same command goes on from the last checkpoint`);
+  else if (progress.epoch <= epochs) line(`stopped early: no better ${monitor} in ${patience} validations`);
+  const bad = new Set([...data.train.bad, ...data.valid.bad]);
+  if (bad.size > 0) line(`${bad.size} files that cannot be read were left out`);
   const best = bestOf(progress);
   const bestModel = checkpoints.bestModel(best.epoch);
-  await model.load(await readWeights(bestModel));
-  if (data.samples.test.length > 0) {
-    const test = await evaluate(inference, new Loader({ ...loaderOptions, samples: data.samples.test }), data.classes, {
-      classWeights,
-    });
-    console.metrics({ test_loss: test.loss, test_accuracy: test.accuracy });
+  const finished = trainee.model;
+  await finished.load(await readWeights(bestModel));
+  await updater.startAverages();
+  if (data.test) {
+    const test = await evaluate(inference, data.test, classes, { classWeights: data.classWeights });
+    console.metrics(scoresOf(test, 'test'));
+    mlflow?.metrics(best.epoch, scoresOf(test, 'test'));
   }
-  await writeServable(bestModel, model, config);
+  await writeServable(bestModel, finished, config);
   const copies = [
     options.checkpointDir && join(output, 'model'),
     options.modelDir && join(options.modelDir, h.model_name),
   ];
   for (const folder of copies) if (folder) await cp(bestModel, join(folder, basename(bestModel)), { recursive: true });
-  console.line(`best model: epoch ${best.epoch}, validation loss ${best.valid_loss.toFixed(4)}, in ${bestModel}`);
-  return { bestModel, history: progress.history };
+  mlflow?.model(bestModel);
+  line(`best model: epoch ${best.epoch}, ${monitor} ${best.score.toFixed(4)}, in ${bestModel}`);
+  const record = progress.history.find(({ epoch }) => epoch === best.epoch);
+  return { bestModel, ...(record && { best: record }), history: progress.history };
 }
 
-/** The weights of the classes in the loss: balanced ones give every class the same sum, and 1 on average over the images. */
-function classWeightsOf(
-  asked: Hyperparameters['class_weights'],
-  { classes, samples }: ImageFolders,
-): readonly number[] | undefined {
-  if (asked === 'none') return undefined;
-  if (asked === 'balanced') {
-    return classes.map(
-      (_, label) =>
-        samples.train.length / classes.length / samples.train.filter((sample) => sample.label === label).length,
-    );
-  }
-  if (asked.length === classes.length) return asked;
-  throw new UserError(
-    `class_weights has ${asked.length} numbers; there are ${classes.length} classes: ${classes.join(', ')}.`,
-    'give one number for each class, in this order.',
+/** MLflow, where hyperparameters or the environment ask for it; a rehearsal tells nobody. */
+function openMlflow(
+  { hyperparameters: h, fastDevRun }: FitOptions,
+  { folder, resume, line }: { folder: string; resume: boolean; line: (text: string) => void },
+): Mlflow | undefined {
+  const server = fastDevRun ? undefined : mlflowServer(h, process.env);
+  const runName = h.num_folds > 1 ? `${h.model_name} fold ${h.fold}` : h.model_name;
+  const { mlflow_tracking_uri: _, ...parameters } = h;
+  return server && new Mlflow({ ...server, runName, resume, parameters, line, stateFile: join(folder, 'mlflow.json') });
+}
+
+/** Precision, recall, F1 and AUC of each class, by names that trackers sort by. */
+function classScores({ classes }: ClassificationMetrics): Record<string, number> {
+  return Object.fromEntries(
+    classes.flatMap(({ name, precision, recall, f1, auc }) =>
+      Object.entries({ precision, recall, f1, auc }).map(([metric, value]) => [`valid_${metric}/${name}`, value]),
+    ),
   );
+}
+
+/** Images that are shown of a batch. */
+const SHOWN = 16;
+
+/** What the network sees: the first images of a batch, augmented. */
+function pictureOf({ images, count }: Batch, { image }: FitData): Promise<Image> {
+  return contactSheet({ values: images, count: Math.min(count, SHOWN), ...image });
+}
+
+const placeOf = ({ epoch, step }: Progress) => `epoch ${epoch}, step ${step}`;
+
+/** The metrics of a part by the names that they are printed under; one that does not exist is left out. */
+function scoresOf<Part extends 'valid' | 'test'>(
+  { loss, accuracy, f1, auc }: ClassificationMetrics,
+  part: Part,
+): Record<`${Part}_${'loss' | 'accuracy' | 'f1'}`, number> & Partial<Record<`${Part}_auc`, number>> {
+  const scores = { loss, accuracy, f1, ...(Number.isFinite(auc) && { auc }) };
+  return Object.fromEntries(Object.entries(scores).map(([name, value]) => [`${part}_${name}`, value])) as never;
 }
 
 /** Hyperparameters that do not touch the steps that are done, and so may change when a training is resumed. */
 const FREE_TO_CHANGE = new Set(['num_workers', 'checkpoint_interval', 'num_to_keep', 'early_stopping_rounds']);
 
-function identityOf({ samples }: ImageFolders, { hyperparameters, folders }: FitOptions): Identity {
+type Samples = Parameters<typeof fingerprint>[0];
+
+function identityOf(
+  samples: Readonly<Record<'train' | 'valid', Samples>>,
+  { hyperparameters, folders }: FitOptions,
+): Identity {
+  const extendable = ['constant', 'plateau'].includes(hyperparameters.lr_schedule);
   const fixed = Object.entries(hyperparameters).filter(([name]) => {
-    const extends_ = name === 'num_epochs' && hyperparameters.lr_schedule === 'constant';
-    return !FREE_TO_CHANGE.has(name) && !extends_;
+    const extends_ = name === 'num_epochs' && extendable;
+    return !FREE_TO_CHANGE.has(name) && !name.includes('mlflow') && !extends_;
   });
   const root = folders.train ?? folders.data ?? '';
   return { data: fingerprint([...samples.train, ...samples.valid], root), hyperparameters: Object.fromEntries(fixed) };
@@ -314,14 +332,6 @@ function checkpointToResume(asked: string, checkpoints: Checkpoints): string | u
   throw new UserError(
     `there is no checkpoint ${asked} to resume from.`,
     'give auto, none, or the path of a checkpoint_* folder.',
-  );
-}
-
-function bestOf({ best, step }: Progress): NonNullable<Progress['best']> {
-  if (best) return best;
-  throw new UserError(
-    `after ${step} steps there is no best model: every validation loss was not a number.`,
-    'lower learning_rate, or check the images with `scanline predict`.',
   );
 }
 

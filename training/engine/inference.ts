@@ -3,8 +3,8 @@ import type { Program, Runtime } from '../compiler/runtime';
 import type { ImageSize } from '../data/decode';
 import type { Batch, Loader } from '../data/loader';
 import { UserError } from '../errors';
-import { ClassificationCounter, type ClassificationMetrics } from './metrics';
-import type { Model } from './model';
+import { ClassificationCounter, type ClassificationMetrics } from './metrics/classification';
+import type { Averages, Model } from './model';
 import { type Normalization, normalize } from './preprocessing';
 
 /** The inference program of a model: raw pixel values in, logits out. */
@@ -16,10 +16,11 @@ export class Inference {
     model: Model,
     private readonly image: ImageSize,
     normalization: Normalization,
+    averages?: Averages,
   ) {
     const shape = [-1, image.height, image.width, image.channels];
     this.program = runtime.program({ images: { dtype: 'float32', shape } }, ({ images }) => ({
-      logits: model.infer(normalize(images, normalization)),
+      logits: model.infer(normalize(images, normalization), averages),
     }));
   }
 

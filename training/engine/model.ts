@@ -14,6 +14,9 @@ const COUNTER = 'num_batches_tracked';
 /** Named tensors as a PyTorch state dict holds them. */
 export type Weights = ReadonlyMap<string, Values>;
 
+/** Averages of weights, by the variables that they are of. */
+export type Averages = ReadonlyMap<Variable, Variable>;
+
 /** [...size, in, out] -> [out, in, ...size], the layout that PyTorch gives to the kernel of a convolution. */
 function toTorchAxes(rank: number): number[] {
   return [rank - 1, rank - 2, ...Array.from({ length: rank - 2 }, (_, axis) => axis)];
@@ -23,7 +26,8 @@ function fromTorchAxes(rank: number): number[] {
   return [...Array.from({ length: rank - 2 }, (_, axis) => axis + 2), 1, 0];
 }
 
-function torchShape({ shape, layout }: ParameterSpec): number[] {
+/** The shape of a parameter in PyTorch. */
+export function torchShape({ shape, layout }: ParameterSpec): number[] {
   return layout === 'kernel' ? toTorchAxes(shape.length).map((axis) => shape[axis] as number) : [...shape];
 }
 
@@ -33,15 +37,17 @@ export class Model {
   /** The variables that an optimizer moves, in the order of their declaration. */
   readonly trained: readonly Variable[];
 
+  /** @param isFrozen whether the parameter of a name stays as it is @default none does */
   constructor(
     readonly network: Network,
     readonly runtime: Runtime,
+    isFrozen: (name: string) => boolean = () => false,
   ) {
     this.variables = new Map(network.parameters.map(({ name, shape }) => [name, runtime.variable(name, shape)]));
     const named = (role: ParameterSpec['role']) =>
       network.parameters.filter((spec) => spec.role === role).map(({ name }) => name);
     this.buffers = new Map(named('buffer').map((name) => [name, this.variable(name)]));
-    this.trained = named('trained').map((name) => this.variable(name));
+    this.trained = named('trained').flatMap((name) => (isFrozen(name) ? [] : [this.variable(name)]));
   }
 
   private variable(name: string): Variable {
@@ -85,23 +91,28 @@ export class Model {
         'use weights of the same network, options, channels and classes.',
       );
     }
-    await this.runtime.write(
-      new Map(
-        specs.map((spec) => {
-          const { shape, data } = weights.get(spec.name) as Values;
-          const values = data as Float32Array;
-          return [
-            this.variable(spec.name),
-            spec.layout === 'kernel' ? permute(values, shape, fromTorchAxes(shape.length)) : values,
-          ];
-        }),
-      ),
-    );
+    await this.loadPart(weights);
   }
 
-  /** The present values of all variables, in the order of the network's parameters and in its own layouts. */
-  values(): Promise<Float32Array[]> {
-    return this.runtime.read([...this.variables.values()]);
+  /** Takes those of the weights that the network has, in the shapes that it has; others stay as they are. */
+  async loadPart(weights: Weights): Promise<void> {
+    const given = this.network.parameters.flatMap((spec): [Variable, Float32Array][] => {
+      const { shape, data } = weights.get(spec.name) ?? {};
+      if (shape === undefined) return [];
+      const values = data as Float32Array;
+      const own = spec.layout === 'kernel' ? permute(values, shape, fromTorchAxes(shape.length)) : values;
+      return [[this.variable(spec.name), own]];
+    });
+    await this.runtime.write(new Map(given));
+  }
+
+  /**
+   * The present values of all variables, in the order of the network's parameters and in its own layouts.
+   *
+   * @param averages variables to read in place of those that they are averages of
+   */
+  values(averages: Averages = new Map()): Promise<Float32Array[]> {
+    return this.runtime.read([...this.variables.values()].map((variable) => averages.get(variable) ?? variable));
   }
 
   /** The network with its present weights as constants: a function of images for a graph of its own. */
@@ -118,9 +129,14 @@ export class Model {
       this.network.forward(images, { training: false, key: outsideOfTraining, assign: outsideOfTraining, parameter });
   }
 
-  /** Logits without dropout, by the running statistics: for the body of a program. */
-  infer(images: Tensor): Tensor {
-    return this.network.forward(images, this.pass({ training: false, key: outsideOfTraining }, new Map()));
+  /**
+   * Logits without dropout, by the running statistics: for the body of a program.
+   *
+   * @param averages weights to use in place of those that they are averages of
+   */
+  infer(images: Tensor, averages: Averages = new Map()): Tensor {
+    const given = new Map([...averages].map(([variable, average]) => [variable.name, average.read()]));
+    return this.network.forward(images, this.pass({ training: false, key: outsideOfTraining }, given));
   }
 
   /**

@@ -7,7 +7,7 @@ import { UserError } from '../errors';
 import { inspectMachine } from '../native/machine';
 import { backend, native } from '../native/tensorflow';
 import { type OpenClassifier, openClassifier } from './artifact';
-import { argmax, softmax } from './metrics';
+import { argmax, softmax } from './metrics/classification';
 
 export interface Prediction {
   readonly path: string;

@@ -1,5 +1,5 @@
 // Evaluation results as SageMaker's model registry shows them.
-import type { ClassificationMetrics } from './metrics';
+import type { ClassificationMetrics } from './metrics/classification';
 
 interface Metric {
   readonly value: number;

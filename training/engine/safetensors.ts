@@ -4,8 +4,25 @@ import type { Values } from '../compiler/runtime';
 import { UserError } from '../errors';
 import type { TensorData } from '../native/addon';
 
+/** Of 16 bits, as float32 has them: [sign, exponent, mantissa] of IEEE's half. */
+function fromHalf(bits: number): number {
+  const [sign, exponent, mantissa] = [bits >> 15 ? -1 : 1, (bits >> 10) & 0x1f, bits & 0x3ff];
+  if (exponent === 0) return sign * mantissa * 2 ** -24;
+  if (exponent === 0x1f) return mantissa ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  return sign * (1 + mantissa / 1024) * 2 ** (exponent - 15);
+}
+
+/** bfloat16 is the upper half of float32. */
+function fromBfloat16(buffer: ArrayBuffer): Float32Array {
+  return new Float32Array(Uint32Array.from(new Uint16Array(buffer), (bits) => bits << 16).buffer);
+}
+
+/** What is read: floating-point numbers of any width become float32. */
 const TYPES = {
   F32: { bytes: 4, view: (buffer: ArrayBuffer) => new Float32Array(buffer) },
+  F64: { bytes: 8, view: (buffer: ArrayBuffer) => Float32Array.from(new Float64Array(buffer)) },
+  F16: { bytes: 2, view: (buffer: ArrayBuffer) => Float32Array.from(new Uint16Array(buffer), fromHalf) },
+  BF16: { bytes: 2, view: fromBfloat16 },
   I32: { bytes: 4, view: (buffer: ArrayBuffer) => new Int32Array(buffer) },
   I64: { bytes: 8, view: (buffer: ArrayBuffer) => new BigInt64Array(buffer) },
 } as const;
@@ -88,7 +105,7 @@ async function readHeader(file: FileHandle, path: string): Promise<{ header: Rec
   );
 }
 
-/** @throws UserError when the file is damaged or holds a type other than float32, int32 and int64 */
+/** @throws UserError when the file is damaged, or holds a type other than float16 to float64, bfloat16, int32 and int64 */
 export async function readSafetensors(path: string): Promise<Map<string, Values>> {
   const file = await open(path, 'r');
   try {
@@ -99,7 +116,7 @@ export async function readSafetensors(path: string): Promise<Map<string, Values>
       const length = shape.reduce((product, dimension) => product * dimension, 1) * (type?.bytes ?? 0);
       if (type === undefined || offsets[1] - offsets[0] !== length) {
         throw new UserError(
-          `${path}: ${name} is ${dtype} [${shape}] in ${offsets[1] - offsets[0]} bytes; float32, int32 and int64 can be read.`,
+          `${path}: ${name} is ${dtype} [${shape}] in ${offsets[1] - offsets[0]} bytes; float16 to float64, bfloat16, int32 and int64 can be read.`,
           'convert the weights to float32 before they are saved.',
         );
       }

@@ -3,32 +3,41 @@ import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { type Program, type Runtime, scalar } from '../compiler/runtime';
 import type { ImageSize } from '../data/decode';
 import type { Batch } from '../data/loader';
+import { crossEntropy, type Loss } from '../losses';
 import { tf } from '../native/tensorflow';
-import { crossEntropy } from '../ops/loss';
-import { allFinite, type LossScale, onlyIf } from './loss-scale';
 import type { Model } from './model';
-import type { Optimizer } from './optimizers';
+import type { Optimizer } from './optimization/optimizers';
+import { type UpdateInput, type UpdateOptions, Updater } from './optimization/updater';
 import { type Normalization, normalize } from './preprocessing';
 
-export interface StepOptions {
+export interface StepOptions extends UpdateOptions {
   readonly image: ImageSize;
   readonly normalize: Normalization;
-  readonly classWeights?: readonly number[];
+  /** @default the cross-entropy */
+  readonly loss?: Loss;
   /** Of the random numbers that the network draws. */
   readonly seed: number;
-  /** Scales the loss, and skips steps whose gradients overflow; fp16 needs it. Compiled steps alone. @default none */
-  readonly lossScale?: LossScale;
 }
 
 export interface StepResult {
   readonly loss: number;
   /** Images of the batch that were classified right, before the update. */
   readonly correct: number;
+  /** Whether the weights were to be moved: not, while gradients are summed over batches. */
+  readonly updated: boolean;
   /** Whether the weights stayed as they were, for the gradients overflowed. */
   readonly skipped: boolean;
 }
 
-type Input = 'images' | 'labels' | 'step' | 'rate' | 'epsilon' | 'decay' | 'scale';
+/** Where in a training a step stands. */
+export interface StepPlace {
+  /** Updates of the weights so far. @default the number of the step */
+  readonly update?: number;
+  /** Whether it is the last of its epoch: gradients are not summed any further. @default false */
+  readonly last?: boolean;
+}
+
+type Input = 'pixels' | 'labels' | 'step' | UpdateInput;
 
 /** How many rows have their largest logit at their label: for the body of a program. */
 function countCorrect(logits: Tensor, labels: Tensor): Tensor {
@@ -36,66 +45,54 @@ function countCorrect(logits: Tensor, labels: Tensor): Tensor {
 }
 
 export class TrainingStep {
+  readonly updater: Updater;
   private readonly program: Program<Input, 'loss' | 'correct' | 'finite'>;
 
   constructor(
     runtime: Runtime,
     model: Model,
-    private readonly optimizer: Optimizer,
+    optimizer: Optimizer,
     private readonly options: StepOptions,
   ) {
-    const { image, classWeights, seed, lossScale } = options;
-    const number = { dtype: 'float32', shape: [] } as const;
+    const { image, loss = crossEntropy, seed, normalize: normalization, ...updates } = options;
+    const updater = new Updater(runtime, model.trained, optimizer, updates);
+    this.updater = updater;
     this.program = runtime.program(
       {
-        images: { dtype: 'float32', shape: [-1, image.height, image.width, image.channels] },
+        pixels: { dtype: 'float32', shape: [-1, image.height, image.width, image.channels] },
         labels: { dtype: 'int32', shape: [-1] },
         step: { dtype: 'int32', shape: [] },
-        ...{ rate: number, epsilon: number, decay: number, scale: number },
+        ...updater.inputs,
       },
-      ({ images, labels, step, scale, ...coefficients }) => {
-        const input = normalize(images, options.normalize);
-        let correct: Tensor | undefined;
-        const { loss, gradients } = model.gradients(
-          input,
+      ({ pixels, labels, step, ...numbers }) => {
+        let result: { loss: Tensor; correct: Tensor } | undefined;
+        const { gradients } = model.gradients(
+          normalize(pixels, normalization),
           (site) => ({ seed, site, step }),
           (logits) => {
+            const value = loss(logits, labels);
             // kept: what is made inside a gradient's function is otherwise gone after it
-            correct = tf.keep(countCorrect(logits, labels));
-            const loss = crossEntropy(logits, labels, classWeights);
-            return lossScale ? loss.mul(scale) : loss;
+            result = { loss: tf.keep(value.clone()), correct: tf.keep(countCorrect(logits, labels)) };
+            return updater.scale(value, numbers.scale);
           },
         );
-        const result = { correct: correct as unknown as Tensor };
-        if (lossScale === undefined) {
-          optimizer.apply(gradients, coefficients);
-          return { ...result, loss, finite: tf.scalar(1) };
-        }
-        const unscaled = [...gradients].map(([variable, gradient]) => [variable, gradient.div(scale)] as const);
-        const finite = allFinite(unscaled.map(([, gradient]) => gradient));
-        const { rate, epsilon, decay } = coefficients;
-        optimizer.apply(new Map(unscaled.map(([variable, gradient]) => [variable, onlyIf(finite, gradient)])), {
-          ...{ rate: onlyIf(finite, rate), epsilon: onlyIf(finite, epsilon), decay: onlyIf(finite, decay) },
-        });
-        return { ...result, loss: loss.div(scale), finite: finite.cast('float32') };
+        const finite = updater.take(gradients, numbers);
+        return { ...(result as { loss: Tensor; correct: Tensor }), finite };
       },
     );
   }
 
-  /** @param step 0 for the first of the training */
-  async run(batch: Batch, learningRate: number, step: number): Promise<StepResult> {
+  /** @param step 0 for the first of the training; dropout draws by it */
+  async run(batch: Batch, learningRate: number, step: number, place: StepPlace = {}): Promise<StepResult> {
     const { height, width, channels } = this.options.image;
-    const { rate, epsilon, decay } = this.optimizer.coefficients(learningRate, step + 1);
-    const { lossScale } = this.options;
+    const { update = step, last = false } = place;
     const { loss, correct, finite } = await this.program.run({
-      images: { shape: [batch.count, height, width, channels], data: batch.images },
+      pixels: { shape: [batch.count, height, width, channels], data: batch.images },
       labels: { shape: [batch.count], data: batch.labels },
       step: scalar.int(step),
-      ...{ rate: scalar.float(rate), epsilon: scalar.float(epsilon), decay: scalar.float(decay) },
-      scale: scalar.float(lossScale?.state.scale ?? 1),
+      ...this.updater.feeds(learningRate, update, batch.count),
     });
-    const skipped = finite.data[0] === 0;
-    lossScale?.update(!skipped);
-    return { loss: loss.data[0] as number, correct: correct.data[0] as number, skipped };
+    const moved = await this.updater.settle(finite.data[0] !== 0, { learningRate, update, images: batch.count, last });
+    return { loss: loss.data[0] as number, correct: correct.data[0] as number, ...moved };
   }
 }

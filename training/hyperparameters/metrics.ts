@@ -14,8 +14,15 @@ export const METRICS = [
   },
   { name: 'valid_loss', description: 'mean cross-entropy over the validation images' },
   { name: 'valid_accuracy', description: 'share of validation images that are classified right' },
+  { name: 'valid_f1', description: "mean of the classes' F1 over the validation images" },
+  { name: 'valid_auc', description: "mean of the classes' areas under the ROC curve over the validation images" },
   { name: 'test_loss', description: 'mean cross-entropy over the test images, once, after training' },
   { name: 'test_accuracy', description: 'share of test images that are classified right, once, after training' },
+  { name: 'test_f1', description: "mean of the classes' F1 over the test images, once, after training" },
+  {
+    name: 'test_auc',
+    description: "mean of the classes' areas under the ROC curve over the test images, once, after training",
+  },
   { name: 'images_per_second', description: 'training images per second of the epoch' },
 ] as const satisfies readonly MetricSpec[];
 

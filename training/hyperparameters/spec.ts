@@ -6,7 +6,7 @@ export type ModelFamily = 'densenet' | 'vit' | 'segresnet' | 'unet' | 'swinunetr
 interface Common {
   readonly name: string;
   /** The section that it stands in in a YAML file, e.g. data.batch_size. */
-  readonly section: 'model' | 'data' | 'training';
+  readonly section: 'model' | 'data' | 'training' | 'tracking';
   readonly description: string;
   /** The families of networks that it concerns. @default all */
   readonly models?: readonly ModelFamily[];

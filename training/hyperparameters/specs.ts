@@ -3,6 +3,7 @@
 import { DATA_HYPERPARAMETERS } from './data';
 import { MODEL_HYPERPARAMETERS } from './model';
 import type { HyperparameterSpec } from './spec';
+import { TRACKING_HYPERPARAMETERS } from './tracking';
 import { TRAINING_HYPERPARAMETERS } from './training';
 import { VOLUME_HYPERPARAMETERS } from './volumes';
 
@@ -11,6 +12,7 @@ export const HYPERPARAMETERS = [
   ...DATA_HYPERPARAMETERS,
   ...VOLUME_HYPERPARAMETERS,
   ...TRAINING_HYPERPARAMETERS,
+  ...TRACKING_HYPERPARAMETERS,
 ] as const satisfies readonly HyperparameterSpec[];
 
 type Specs = (typeof HYPERPARAMETERS)[number];

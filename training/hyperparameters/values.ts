@@ -31,6 +31,9 @@ const OTHER_NAMES: Readonly<Record<string, HyperparameterName>> = {
   pixdim: 'spacing',
   axcodes: 'orientation',
   spatial_size: 'roi_size',
+  accumulation_steps: 'accumulate_grad_batches',
+  clip_grad_norm: 'gradient_clip_val',
+  ema: 'ema_decay',
 };
 
 /** The hyperparameter that a wrong name may mean, as the end of a sentence. */

@@ -1,19 +1,31 @@
-// Scalars for TensorBoard, written by TensorFlow itself.
-import { tf } from '../native/tensorflow';
+// Scalars, images and the graph for TensorBoard.
+import { EventFile, type Image } from './events';
 
 export class TensorBoard {
-  private readonly writer: ReturnType<typeof tf.node.summaryFileWriter>;
+  private readonly file: EventFile;
 
   /** @param folder gets an events file; one of an earlier run stays beside it */
   constructor(folder: string) {
-    this.writer = tf.node.summaryFileWriter(folder);
+    this.file = new EventFile(folder);
   }
 
   scalars(step: number, values: Readonly<Record<string, number | undefined>>): void {
-    for (const [name, value] of Object.entries(values)) if (value !== undefined) this.writer.scalar(name, value, step);
+    const known = Object.entries(values).filter((entry): entry is [string, number] => entry[1] !== undefined);
+    const value = known.map(([tag, number]) => ({ tag, simple_value: number }));
+    if (value.length > 0) this.file.add({ step, summary: { value } });
+  }
+
+  image(step: number, tag: string, { height, width, encoded }: Image): void {
+    const image = { height, width, colorspace: 3, encoded_image_string: encoded };
+    this.file.add({ step, summary: { value: [{ tag, image }] } });
+  }
+
+  /** @param definition a serialised GraphDef */
+  graph(definition: Uint8Array): void {
+    this.file.add({ graph_def: definition });
   }
 
   flush(): void {
-    this.writer.flush();
+    this.file.flush();
   }
 }

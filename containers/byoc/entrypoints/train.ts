@@ -11,6 +11,7 @@ runEntryPoint(async () => {
   const stop = new AbortController();
   process.once('SIGTERM', () => stop.abort());
   // TensorFlow is loaded here alone: a program that the job brings loads it for itself
-  const { fit } = await import('../../../training/engine/fit.js');
-  await fit({ hyperparameters, folders, ...places, signal: stop.signal });
+  const { fitFolds } = await import('../../../training/engine/cross-validation.js');
+  const print = (text: string) => console.log(text);
+  await fitFolds({ hyperparameters, folders, ...places, signal: stop.signal }, print);
 });

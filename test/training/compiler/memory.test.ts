@@ -8,7 +8,7 @@ import { EagerRuntime } from '../../../training/compiler/eager';
 import { scalar } from '../../../training/compiler/runtime';
 import { Inference } from '../../../training/engine/inference';
 import { Model } from '../../../training/engine/model';
-import { makeOptimizer } from '../../../training/engine/optimizers';
+import { makeOptimizer } from '../../../training/engine/optimization/optimizers';
 import { TrainingStep } from '../../../training/engine/training-step';
 import { vit } from '../../../training/models/vit';
 import { tf } from '../../../training/native/tensorflow';

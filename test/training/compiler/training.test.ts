@@ -7,7 +7,7 @@ import type { Runtime } from '../../../training/compiler/runtime';
 import { randomSource } from '../../../training/data/random';
 import { Inference } from '../../../training/engine/inference';
 import { Model } from '../../../training/engine/model';
-import { makeOptimizer, type OptimizerName } from '../../../training/engine/optimizers';
+import { makeOptimizer, type OptimizerName } from '../../../training/engine/optimization/optimizers';
 import { TrainingStep } from '../../../training/engine/training-step';
 import { densenet } from '../../../training/models/densenet';
 import type { Network } from '../../../training/models/network';

@@ -48,6 +48,7 @@ test('a training leaves its best model, as many checkpoints as num_to_keep, and 
     'label_dict.json',
     'model.safetensors',
     'saved_model',
+    'score.json',
   ]);
   const logs = readdirSync(join(output, 'logs')).sort();
   assert.deepEqual(

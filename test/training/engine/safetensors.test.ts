@@ -64,6 +64,23 @@ print(json.dumps({name: [str(value.dtype), list(value.shape), [str(v) for v in v
   });
 });
 
+test('what PyTorch wrote as float16, bfloat16 and float64 is read as float32', { skip: withoutOracle }, async () => {
+  const path = join(folder, 'widths.safetensors');
+  const write = `
+import json, sys, torch
+from safetensors.torch import save_file
+values = torch.tensor([0.0, -0.0, 1.0, -2.5, 6.1e-5, 5.96e-8, 65504.0, 3.14159, float("inf"), float("-inf")], dtype=torch.float64)
+tensors = {"half": values.half(), "brain": values.bfloat16(), "double": values}
+save_file(tensors, sys.argv[1])
+print(json.dumps({name: [str(v) for v in value.float().tolist()] for name, value in tensors.items()}))`;
+  const expected = askOracle<Record<string, string[]>>(write, path);
+  const read = await readSafetensors(path);
+  for (const [name, numbers] of Object.entries(expected)) {
+    const parsed = numbers.map((text) => Number(text.replace('inf', 'Infinity')));
+    assert.deepEqual(Array.from(read.get(name)?.data as Float32Array), parsed, name);
+  }
+});
+
 test('a file that was cut off is refused, wherever the cut is', async () => {
   const path = await written('cut.safetensors');
   for (const length of [readFileSync(path).length - 1, 100, 4, 0]) {
@@ -82,7 +99,7 @@ test('a file of another kind is refused', async () => {
 test('a type that is not read, and a length that does not fit the shape, are refused by the name of the tensor', async () => {
   const entry = (dtype: string, shape: number[], end: number) =>
     JSON.stringify({ weight: { dtype, shape, data_offsets: [0, end] } });
-  await refused(handMade('half.safetensors', entry('F16', [2], 4), 4), /weight is F16 \[2\]/);
+  await refused(handMade('half.safetensors', entry('U8', [2], 2), 2), /weight is U8 \[2\]/);
   await refused(handMade('length.safetensors', entry('F32', [3], 8), 8), /weight is F32 \[3\] in 8 bytes/);
 });
 

@@ -9,11 +9,11 @@ import type { Runtime, Values } from '../../../training/compiler/runtime';
 import { Model, toStateDict } from '../../../training/engine/model';
 import { permute } from '../../../training/engine/permute';
 import { readSafetensors } from '../../../training/engine/safetensors';
+import { crossEntropy } from '../../../training/losses/cross-entropy';
 import { densenet } from '../../../training/models/densenet';
 import { type Network, parameterCount } from '../../../training/models/network';
 import { vit } from '../../../training/models/vit';
 import { packageRoot } from '../../../training/native/cache';
-import { crossEntropy } from '../../../training/ops/loss';
 import { withTensorflowOpsOnly } from '../../../training/ops/own-kernels';
 import { assertClose } from '../assert-close';
 

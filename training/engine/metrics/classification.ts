@@ -1,4 +1,5 @@
-// What is counted of predictions: loss, accuracy, precision, recall and F1 of each class, the confusion matrix.
+// What is counted of predictions: loss, accuracy, precision, recall, F1 and AUC of each class, the confusion matrix.
+import { areaUnderRoc } from './roc';
 
 export interface ClassMetrics {
   readonly name: string;
@@ -7,6 +8,8 @@ export interface ClassMetrics {
   /** True positives over all that are of the class; 0 where none is. */
   readonly recall: number;
   readonly f1: number;
+  /** Area under the ROC curve, this class against all others; not a number where all or none are of the class. */
+  readonly auc: number;
   /** How many are of the class. */
   readonly support: number;
 }
@@ -15,6 +18,10 @@ export interface ClassificationMetrics {
   /** Mean cross-entropy, weighted by class where the training is. */
   readonly loss: number;
   readonly accuracy: number;
+  /** Mean of the classes' F1. */
+  readonly f1: number;
+  /** Mean of the classes' AUC, where it exists. */
+  readonly auc: number;
   readonly classes: readonly ClassMetrics[];
   /** confusion[actual][predicted], counts */
   readonly confusion: readonly (readonly number[])[];
@@ -50,6 +57,9 @@ export class ClassificationCounter {
   private loss = 0;
   private weight = 0;
   private count = 0;
+  /** Probabilities of the classes, sample by sample. */
+  private readonly probabilities: number[][] = [];
+  private readonly labels: number[] = [];
 
   constructor(
     private readonly classes: readonly string[],
@@ -66,6 +76,15 @@ export class ClassificationCounter {
     this.loss += weight * crossEntropy(logits, label);
     this.weight += weight;
     this.count++;
+    this.probabilities.push(softmax(logits));
+    this.labels.push(label);
+  }
+
+  private areaOf(label: number): number {
+    return areaUnderRoc(
+      this.probabilities.map((row) => row[label] as number),
+      this.labels.map((actual) => actual === label),
+    );
   }
 
   result(): ClassificationMetrics {
@@ -73,16 +92,22 @@ export class ClassificationCounter {
     const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
     const ratio = (part: number, whole: number) => (whole === 0 ? 0 : part / whole);
     const correct = sum(classes.map((_, k) => confusion[k]?.[k] as number));
+    const mean = (values: readonly number[]) => ratio(sum(values), values.length);
+    const perClass = classes.map((name, k) => {
+      const hits = confusion[k]?.[k] as number;
+      const support = sum(confusion[k] as number[]);
+      const precision = ratio(hits, sum(confusion.map((row) => row[k] as number)));
+      const recall = ratio(hits, support);
+      const f1 = ratio(2 * precision * recall, precision + recall);
+      return { name, precision, recall, f1, auc: this.areaOf(k), support };
+    });
+    const areas = perClass.map(({ auc }) => auc).filter((auc) => !Number.isNaN(auc));
     return {
       loss: ratio(this.loss, this.weight),
       accuracy: ratio(correct, count),
-      classes: classes.map((name, k) => {
-        const hits = confusion[k]?.[k] as number;
-        const support = sum(confusion[k] as number[]);
-        const precision = ratio(hits, sum(confusion.map((row) => row[k] as number)));
-        const recall = ratio(hits, support);
-        return { name, precision, recall, f1: ratio(2 * precision * recall, precision + recall), support };
-      }),
+      f1: mean(perClass.map(({ f1 }) => f1)),
+      auc: areas.length === 0 ? Number.NaN : mean(areas),
+      classes: perClass,
       confusion,
       count,
     };

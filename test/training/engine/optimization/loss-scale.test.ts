@@ -1,12 +1,12 @@
 // Loss scaling: steps that overflow are skipped whole, and all others are those of a training without it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CompiledRuntime } from '../../../training/compiler/compiled';
-import { LossScale } from '../../../training/engine/loss-scale';
-import { Model } from '../../../training/engine/model';
-import { makeOptimizer, type OptimizerName } from '../../../training/engine/optimizers';
-import { TrainingStep } from '../../../training/engine/training-step';
-import { vit } from '../../../training/models/vit';
+import { CompiledRuntime } from '../../../../training/compiler/compiled';
+import { Model } from '../../../../training/engine/model';
+import { LossScale } from '../../../../training/engine/optimization/loss-scale';
+import { makeOptimizer, type OptimizerName } from '../../../../training/engine/optimization/optimizers';
+import { TrainingStep } from '../../../../training/engine/training-step';
+import { vit } from '../../../../training/models/vit';
 
 const image = { height: 8, width: 8, channels: 1 };
 const COUNT = 4;

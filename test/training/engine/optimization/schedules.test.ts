@@ -1,11 +1,11 @@
 // Learning rates against those of PyTorch's schedulers (test/oracle/torch_fixtures.py).
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { learningRate, type ScheduleName } from '../../../training/engine/schedules';
-import { assertClose } from '../assert-close';
-import { readFixture } from '../fixture';
+import { learningRate, Plateau, type ScheduleName } from '../../../../training/engine/optimization/schedules';
+import { assertClose } from '../../assert-close';
+import { readFixture } from '../../fixture';
 
-type Fixture = { schedules: { steps: number; peak: number } & Record<ScheduleName, number[]> };
+type Fixture = { schedules: { steps: number; peak: number } & Record<Exclude<ScheduleName, 'plateau'>, number[]> };
 const { schedules } = readFixture<Fixture>('torch.json');
 const { steps, peak } = schedules;
 
@@ -44,3 +44,29 @@ test('no schedule fails on a training of a few steps', () => {
     }
   }
 });
+
+type Course = { scores: number[]; rates: number[] };
+const { plateau } = readFixture<{ plateau: Record<'min' | 'max', Course> }>('optimization.json');
+
+for (const mode of ['min', 'max'] as const) {
+  const { scores, rates } = plateau[mode];
+  const options = { mode, patience: 2, factor: 0.1, peak: 1e-5 };
+
+  test(`a plateau (${mode}) lowers the rate when PyTorch does, and no further`, () => {
+    const course = new Plateau(options);
+    const found = scores.map((score) => {
+      course.update(score);
+      return course.state.factor * 1e-5;
+    });
+    assertClose(found, rates, 1e-15, 'learning rate');
+  });
+
+  test(`a plateau (${mode}) that is restored goes on as if it had never stopped`, () => {
+    const [whole, first, second] = [new Plateau(options), new Plateau(options), new Plateau(options)];
+    for (const score of scores) whole.update(score);
+    for (const score of scores.slice(0, 5)) first.update(score);
+    second.restore(JSON.parse(JSON.stringify(first.state)));
+    for (const score of scores.slice(5)) second.update(score);
+    assert.deepEqual(second.state, whole.state);
+  });
+}

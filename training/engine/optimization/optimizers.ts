@@ -1,8 +1,8 @@
 // Optimizers on TensorFlow's fused update ops, with PyTorch's formulas.
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
-import type { Runtime, Variable } from '../compiler/runtime';
-import { tf } from '../native/tensorflow';
-import { effect, filled, float32 } from '../ops/op';
+import type { Runtime, Variable } from '../../compiler/runtime';
+import { tf } from '../../native/tensorflow';
+import { effect, filled, float32 } from '../../ops/op';
 
 export type OptimizerName = 'adam' | 'adamw' | 'sgd';
 
@@ -12,6 +12,13 @@ export interface OptimizerOptions {
   readonly weightDecay?: number;
   /** sgd only. @default 0.9 */
   readonly momentum?: number;
+  /** What a variable's learning rate is multiplied by. @default 1 for all */
+  readonly rateFactor?: (variable: Variable) => number;
+}
+
+/** A number that is the same for all variables, times the variable's own factor. */
+function scaled(number: Tensor, factor: number): Tensor {
+  return factor === 1 ? number : number.mul(factor);
 }
 
 /** Moves variables by their gradients; keeps state of its own in further variables. */
@@ -45,7 +52,12 @@ async function zero(runtime: Runtime, variables: readonly Variable[]): Promise<v
 const ADAM = { beta1: Math.fround(0.9), beta2: Math.fround(0.999), epsilon: 1e-8 };
 
 /** Adam (Kingma & Ba, https://arxiv.org/abs/1412.6980) and AdamW (Loshchilov & Hutter, https://arxiv.org/abs/1711.05101). */
-function adam(runtime: Runtime, variables: readonly Variable[], decoupled: boolean, weightDecay: number): Optimizer {
+function adam(
+  runtime: Runtime,
+  variables: readonly Variable[],
+  decoupled: boolean,
+  { weightDecay = 0, rateFactor = () => 1 }: OptimizerOptions,
+): Optimizer {
   const first = slots(runtime, variables, 'exp_avg');
   const second = slots(runtime, variables, 'exp_avg_sq');
   const state = [...first.values(), ...second.values()];
@@ -66,19 +78,24 @@ function adam(runtime: Runtime, variables: readonly Variable[], decoupled: boole
       const none = tf.scalar(0);
       const [beta1, beta2] = [tf.scalar(ADAM.beta1), tf.scalar(ADAM.beta2)];
       for (const [variable, gradient] of gradients) {
+        const own = scaled(rate, rateFactor(variable));
         const penalised = weightDecay > 0 && !decoupled ? gradient.add(variable.read().mul(decay)) : gradient;
-        if (weightDecay > 0 && decoupled) variable.subtract(variable.read().mul(decay));
+        if (weightDecay > 0 && decoupled) variable.subtract(variable.read().mul(scaled(decay, rateFactor(variable))));
         const handles = [variable, first.get(variable) as Variable, second.get(variable) as Variable].map((slot) =>
           slot.handle(),
         );
-        effect('ResourceApplyAdam', [...handles, none, none, rate, beta1, beta2, epsilon, penalised], { T: float32 });
+        effect('ResourceApplyAdam', [...handles, none, none, own, beta1, beta2, epsilon, penalised], { T: float32 });
       }
     },
   };
 }
 
 /** Stochastic gradient descent with Nesterov-free momentum, https://pytorch.org/docs/stable/generated/torch.optim.SGD.html */
-function sgd(runtime: Runtime, variables: readonly Variable[], momentum: number, weightDecay: number): Optimizer {
+function sgd(
+  runtime: Runtime,
+  variables: readonly Variable[],
+  { momentum = 0.9, weightDecay = 0, rateFactor = () => 1 }: OptimizerOptions,
+): Optimizer {
   const velocity = slots(runtime, variables, 'momentum_buffer');
   const state = [...velocity.values()];
   return {
@@ -87,16 +104,16 @@ function sgd(runtime: Runtime, variables: readonly Variable[], momentum: number,
     coefficients: (learningRate) => ({ rate: learningRate, epsilon: 0, decay: weightDecay }),
     apply: (gradients, { rate, decay }) => {
       for (const [variable, gradient] of gradients) {
+        const own = scaled(rate, rateFactor(variable));
         const penalised = weightDecay > 0 ? gradient.add(variable.read().mul(decay)) : gradient;
         const handles = [variable.handle(), (velocity.get(variable) as Variable).handle()];
-        effect('ResourceApplyMomentum', [...handles, rate, penalised, tf.scalar(momentum)], { T: float32 });
+        effect('ResourceApplyMomentum', [...handles, own, penalised, tf.scalar(momentum)], { T: float32 });
       }
     },
   };
 }
 
 export function makeOptimizer(runtime: Runtime, variables: readonly Variable[], options: OptimizerOptions): Optimizer {
-  const { name, weightDecay = 0, momentum = 0.9 } = options;
-  if (name === 'sgd') return sgd(runtime, variables, momentum, weightDecay);
-  return adam(runtime, variables, name === 'adamw', weightDecay);
+  if (options.name === 'sgd') return sgd(runtime, variables, options);
+  return adam(runtime, variables, options.name === 'adamw', options);
 }

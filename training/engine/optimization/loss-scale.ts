@@ -1,6 +1,6 @@
 // Loss scaling for fp16, whose smallest numbers are too large for many gradients (Micikevicius et al., https://arxiv.org/abs/1710.03740).
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
-import { float32, ops } from '../ops/op';
+import { float32, ops } from '../../ops/op';
 
 /** The numbers of torch.amp.GradScaler, https://pytorch.org/docs/stable/amp.html */
 const INITIAL = 2 ** 16;

@@ -1,9 +1,15 @@
-// Precision, recall, F1 and the confusion matrix of predictions whose metrics were worked out by hand.
+// Precision, recall, F1, AUC and the confusion matrix: worked out by hand, and scikit-learn's (test/oracle/metric_fixtures.py).
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { argmax, ClassificationCounter, softmax } from '../../../training/engine/metrics';
-import { modelQualityReport } from '../../../training/engine/report';
-import { assertClose } from '../assert-close';
+import {
+  argmax,
+  ClassificationCounter,
+  type ClassMetrics,
+  softmax,
+} from '../../../../training/engine/metrics/classification';
+import { modelQualityReport } from '../../../../training/engine/report';
+import { assertClose } from '../../assert-close';
+import { readFixture } from '../../fixture';
 
 /** Counts predictions of certain classes. */
 function counted(classes: readonly string[], pairs: readonly (readonly [actual: number, predicted: number])[]) {
@@ -39,14 +45,15 @@ test('the confusion matrix counts actual by predicted', () => {
 test('accuracy, precision, recall and F1 are those worked out by hand', () => {
   assert.equal(metrics.accuracy, 11 / 16);
   const [cat, dog, bird] = metrics.classes;
-  assert.deepEqual(cat, { name: 'cat', precision: 0.8, recall: 0.8, f1: 0.8000000000000002, support: 10 });
+  const { auc: _, ...known } = cat as ClassMetrics;
+  assert.deepEqual(known, { name: 'cat', precision: 0.8, recall: 0.8, f1: 0.8000000000000002, support: 10 });
   assertClose([dog?.precision ?? 0, dog?.recall ?? 0, dog?.f1 ?? 0], [0.6, 0.6, 0.6], 1e-12, 'dog');
-  assert.deepEqual(bird, { name: 'bird', precision: 0, recall: 0, f1: 0, support: 1 });
+  assertClose([bird?.precision ?? 1, bird?.recall ?? 1, bird?.f1 ?? 1], [0, 0, 0], 0, 'bird');
 });
 
 test('a class that neither is nor is predicted counts 0, not NaN', () => {
   const { classes } = counted(['a', 'b', 'c'], repeated(2, 0, 0));
-  assert.deepEqual(classes[2], { name: 'c', precision: 0, recall: 0, f1: 0, support: 0 });
+  assert.deepEqual(classes[2], { name: 'c', precision: 0, recall: 0, f1: 0, auc: Number.NaN, support: 0 });
 });
 
 test('no predictions at all are metrics of 0', () => {
@@ -80,5 +87,37 @@ test('the report for the registry weighs the classes by their support', () => {
     1e-12,
     'metrics',
   );
+  const { classes } = report as unknown as { classes: Record<string, { auc: number; f1: number }> };
+  assertClose([classes.dog?.auc ?? 0, classes.dog?.f1 ?? 0], [metrics.classes[1]?.auc ?? 1, 0.6], 1e-12, 'dog');
   assert.deepEqual(confusion_matrix?.dog, { cat: 1, dog: 3, bird: 1 });
 });
+
+interface Sample {
+  readonly logits: number[][];
+  readonly labels: number[];
+  readonly auc: number[];
+  readonly precision: number[];
+  readonly recall: number[];
+  readonly f1: number[];
+  readonly support: number[];
+  readonly confusion: number[][];
+}
+const { classification } = readFixture<{ classification: Record<string, Sample> }>('metrics.json');
+
+for (const [name, { logits, labels, confusion, ...expected }] of Object.entries(classification)) {
+  test(`${name}: AUC, precision, recall, F1 and the confusion matrix are scikit-learn's`, () => {
+    const counter = new ClassificationCounter(expected.support.map((_, k) => `class ${k}`));
+    for (const [i, row] of logits.entries()) counter.add(row, labels[i] as number);
+    const { classes, confusion: counts, f1, auc } = counter.result();
+    assert.deepEqual(counts, confusion);
+    for (const metric of ['auc', 'precision', 'recall', 'f1', 'support'] as const)
+      assertClose(
+        classes.map((found) => found[metric]),
+        expected[metric],
+        1e-9,
+        metric,
+      );
+    const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+    assertClose([f1, auc], [mean(expected.f1), mean(expected.auc)], 1e-9, 'means over the classes');
+  });
+}

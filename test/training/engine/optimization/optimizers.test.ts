@@ -1,12 +1,12 @@
 // Optimizers against PyTorch's, step by step on given gradients with a moving learning rate (test/oracle/torch_fixtures.py).
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CompiledRuntime } from '../../../training/compiler/compiled';
-import { EagerRuntime } from '../../../training/compiler/eager';
-import { type Runtime, scalar } from '../../../training/compiler/runtime';
-import { makeOptimizer, type OptimizerOptions } from '../../../training/engine/optimizers';
-import { assertClose } from '../assert-close';
-import { readFixture } from '../fixture';
+import { CompiledRuntime } from '../../../../training/compiler/compiled';
+import { EagerRuntime } from '../../../../training/compiler/eager';
+import { type Runtime, scalar } from '../../../../training/compiler/runtime';
+import { makeOptimizer, type OptimizerOptions } from '../../../../training/engine/optimization/optimizers';
+import { assertClose } from '../../assert-close';
+import { readFixture } from '../../fixture';
 
 interface Fixture {
   readonly start: number[];
