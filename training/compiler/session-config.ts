@@ -59,6 +59,9 @@ const OWN_KERNELS = [
   'ScanlineGelu',
   'ScanlineGeluGrad',
   'ScanlineSoftmaxGrad',
+  'ScanlineGroupNorm',
+  'ScanlineGroupNormGrad',
+  'ScanlineAxisProduct',
 ];
 
 function rewriteOptions({ precision = 'fp32', gpu }: SessionConfig): Record<string, number> {

@@ -13,6 +13,8 @@ static void RegisterKernels() {
     scanline::RegisterLayerNorm();
     scanline::RegisterGelu();
     scanline::RegisterSoftmaxGrad();
+    scanline::RegisterGroupNorm();
+    scanline::RegisterAxisProduct();
     return true;
   }();
   (void)registered;

@@ -30,6 +30,14 @@ float FloatAttribute(TF_OpKernelConstruction* construction, const char* name) {
   return value;
 }
 
+int32_t IntAttribute(TF_OpKernelConstruction* construction, const char* name) {
+  const KernelStatus status = NewKernelStatus();
+  int32_t value = 0;
+  TF_OpKernelConstruction_GetAttrInt32(construction, name, &value, status.get());
+  if (TF_GetCode(status.get()) != TF_OK) TF_OpKernelConstruction_Failure(construction, status.get());
+  return value;
+}
+
 bool BoolAttribute(TF_OpKernelConstruction* construction, const char* name) {
   const KernelStatus status = NewKernelStatus();
   unsigned char value = 0;

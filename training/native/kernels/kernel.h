@@ -69,6 +69,14 @@ class Call {
   // A float32 vector.
   Tensor OutputVector(int index, int64_t length) { return Allocate(index, TF_FLOAT, {length}); }
 
+  // A float32 matrix.
+  Tensor OutputMatrix(int index, int64_t rows, int64_t columns) { return Allocate(index, TF_FLOAT, {rows, columns}); }
+
+  // An output of the type of `like` with three axes.
+  Tensor OutputCube(int index, const Tensor& like, int64_t depth, int64_t rows, int64_t columns) {
+    return Allocate(index, TF_TensorType(like.get()), {depth, rows, columns});
+  }
+
   // An output of the shape of `like`, but for its last axis.
   Tensor OutputWithLastAxis(int index, const Tensor& like, int64_t length) {
     std::vector<int64_t> shape = Shape(like);
@@ -168,11 +176,14 @@ void Register(const OpSpec& spec) {
 
 float FloatAttribute(TF_OpKernelConstruction* construction, const char* name);
 bool BoolAttribute(TF_OpKernelConstruction* construction, const char* name);
+int32_t IntAttribute(TF_OpKernelConstruction* construction, const char* name);
 
 // Registers the ops of one file each; all must have been before a graph uses any.
 void RegisterBatchNorm();
 void RegisterLayerNorm();
 void RegisterGelu();
 void RegisterSoftmaxGrad();
+void RegisterGroupNorm();
+void RegisterAxisProduct();
 
 }  // namespace scanline
