@@ -36,7 +36,12 @@ def load(network):
     network.load_state_dict({name: weight(name, value.shape) if value.is_floating_point() else value for name, value in state.items()})
 
 
-def sample(tensor):
-    """Values at equal distances, at most SAMPLES of them."""
+def draw(name, shape):
+    """Uniform values with a deviation of 1."""
+    return (math.sqrt(3) * (2 * unit(name, math.prod(shape)) - 1)).reshape(shape)
+
+
+def sample(tensor, most=SAMPLES):
+    """Values at equal distances, at most so many of them."""
     flat = tensor.flatten()
-    return flat[:: max(1, math.ceil(flat.numel() / SAMPLES))]
+    return flat[:: max(1, math.ceil(flat.numel() / most))]

@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 import torch
-from formula_weights import load, sample
-from monai.networks.nets import DenseNet, DenseNet121, DenseNet169, DenseNet201, DenseNet264, SegResNet, UNet, ViT
+from conv_stem_vit import ConvStemViT
+from formula_weights import draw, load, sample
+from monai.networks.nets import DenseNet, DenseNet121, DenseNet169, DenseNet201, DenseNet264, ResNet, SegResNet, SwinUNETR, UNet, ViT
 from safetensors.torch import save_file
 
 
@@ -38,6 +39,11 @@ BY_FORMULA = {
     "unet": (UNet, dict(spatial_dims=3, in_channels=1, out_channels=2, channels=(4, 8, 16), strides=(2, 2)), (2, 1, 8, 12, 8)),
     "unet_residual": (UNet, dict(spatial_dims=3, in_channels=2, out_channels=4, channels=(4, 6, 8), strides=(2, 1), num_res_units=2, norm=GROUPS), (1, 2, 8, 6, 4)),
     "unet_batch": (UNet, dict(spatial_dims=3, in_channels=1, out_channels=2, channels=(4, 8), strides=(2,), kernel_size=(1, 3, 3), up_kernel_size=(1, 3, 3), norm="batch", act="relu"), (2, 1, 6, 8, 4)),
+    "resnet": (ResNet, dict(spatial_dims=2, block="basic", layers=[1, 2, 1, 1], block_inplanes=[4, 6, 8, 12], n_input_channels=2, num_classes=3), (3, 2, 33, 26)),
+    "resnet_bottleneck": (ResNet, dict(spatial_dims=3, block="bottleneck", layers=[1, 1, 2, 1], block_inplanes=[2, 3, 4, 6], n_input_channels=1, num_classes=2, conv1_t_size=3, conv1_t_stride=2, no_max_pool=True, bias_downsample=False), (2, 1, 17, 16, 20)),
+    "vit_conv": (ConvStemViT, dict(in_channels=3, img_size=(16, 24), hidden_size=16, num_layers=2, num_heads=4, mlp_dim=24, num_classes=4, stem=(4, 6, 6, 8)), (3, 3, 16, 24)),
+    "swinunetr": (SwinUNETR, dict(spatial_dims=3, in_channels=2, out_channels=3, feature_size=12, window_size=3, depths=(2, 1, 1, 1), norm_name=("group", {"num_groups": 4})), (1, 2, 32, 32, 32)),
+    "swinunetr_2d": (SwinUNETR, dict(spatial_dims=2, in_channels=1, out_channels=2, feature_size=12, norm_name="batch", qkv_bias=False), (2, 1, 64, 32)),
     "unet_2d": (UNet, dict(spatial_dims=2, in_channels=1, out_channels=3, channels=(4, 8, 16), strides=(2, 2), num_res_units=1, act="leakyrelu"), (2, 1, 24, 16)),
 }
 FULL = {
@@ -82,7 +88,7 @@ def reference(build, options, shape, spread):
 def reference_by_formula(build, options, shape):
     network = build(**options)
     load(network)
-    images = torch.randn(shape, generator=torch.Generator().manual_seed(8))
+    images = draw("images", (shape[0], *shape[2:], shape[1])).movedim(-1, 1)
     classes = options.get("out_channels", options.get("num_classes"))
     network.eval()
     with torch.no_grad():
@@ -92,7 +98,8 @@ def reference_by_formula(build, options, shape):
     network.train()
     loss = torch.nn.functional.cross_entropy(logits_of(network(images)), labels)
     loss.backward()
-    tensors = {"images": images.movedim(1, -1), "labels": labels.to(torch.int32).flatten(), "inference.logits": inferred.movedim(1, -1), "loss": loss}
+    tensors = {"shape_of_images": torch.tensor((shape[0], *shape[2:], shape[1]), dtype=torch.int32), "loss": loss}
+    tensors["inference.logits"] = sample(inferred.movedim(1, -1), 1024)
     tensors |= {f"shape.{name}": torch.tensor(value.shape, dtype=torch.int32) for name, value in network.state_dict().items()}
     tensors |= {f"gradients.{name}": sample(p.grad) for name, p in network.named_parameters() if p.grad is not None}
     tensors |= {f"after.{name}": value for name, value in network.named_buffers() if "running" in name}

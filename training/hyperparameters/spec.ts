@@ -1,7 +1,7 @@
 // What a hyperparameter is declared by.
 
 /** Kinds of networks, by which hyperparameters are for which. */
-export type ModelFamily = 'densenet' | 'vit' | 'segresnet' | 'unet';
+export type ModelFamily = 'densenet' | 'resnet' | 'vit' | 'vit_conv' | 'segresnet' | 'unet' | 'swinunetr';
 
 interface Common<Value> {
   readonly name: string;

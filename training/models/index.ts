@@ -4,9 +4,12 @@ import type { Hyperparameters } from '../hyperparameters';
 import { DENSENET_VARIANTS, densenet } from './densenet';
 import { ACTIVATIONS, type ActivationName, type Norm, type SpatialDims } from './layers';
 import type { Network } from './network';
+import { RESNET_VARIANTS, resnet } from './resnet';
 import { segresnet } from './segresnet';
+import { swinUNETR } from './swin-unetr';
 import { unet } from './unet';
 import { vit } from './vit';
+import { convStemViT } from './vit-conv';
 
 /** What the data decides of a network. */
 export interface NetworkShape {
@@ -45,9 +48,22 @@ function sizes(numbers: readonly number[]): number | readonly number[] {
   return numbers.length === 1 ? (numbers[0] as number) : numbers;
 }
 
+function buildResNet(hyperparameters: Hyperparameters, shape: NetworkShape): Network {
+  return resnet({
+    ...shape,
+    ...RESNET_VARIANTS[hyperparameters.model_name as keyof typeof RESNET_VARIANTS],
+    spatialDims: spatialDimsOf(hyperparameters),
+    firstKernel: hyperparameters.conv1_t_size,
+    firstStride: hyperparameters.conv1_t_stride,
+    maxPool: !hyperparameters.no_max_pool,
+    downsampleBias: hyperparameters.bias_downsample,
+  });
+}
+
 const BUILD: Readonly<Record<Hyperparameters['model_name'], Build>> = {
   ...{ densenet121: buildDenseNet, densenet169: buildDenseNet },
   ...{ densenet201: buildDenseNet, densenet264: buildDenseNet },
+  ...{ resnet18: buildResNet, resnet34: buildResNet, resnet50: buildResNet },
   vit: (hyperparameters, shape) =>
     vit({
       ...shape,
@@ -60,6 +76,16 @@ const BUILD: Readonly<Record<Hyperparameters['model_name'], Build>> = {
       heads: hyperparameters.num_heads,
       qkvBias: hyperparameters.qkv_bias,
       postActivation: hyperparameters.post_activation,
+    }),
+  vit_conv: (hyperparameters, shape) =>
+    convStemViT({
+      ...shape,
+      imageSize: pair(shape.imageSize),
+      hiddenSize: hyperparameters.hidden_size,
+      mlpDim: hyperparameters.mlp_dim,
+      layers: hyperparameters.num_layers,
+      heads: hyperparameters.num_heads,
+      dropout: hyperparameters.dropout,
     }),
   segresnet: (hyperparameters, shape) =>
     segresnet({
@@ -85,6 +111,21 @@ const BUILD: Readonly<Record<Hyperparameters['model_name'], Build>> = {
       norm: normOf(hyperparameters),
       activation: hyperparameters.act,
       dropout: hyperparameters.dropout,
+    }),
+  swinunetr: (hyperparameters, shape) =>
+    swinUNETR({
+      ...shape,
+      spatialDims: spatialDimsOf(hyperparameters),
+      featureSize: hyperparameters.feature_size,
+      patchSize: hyperparameters.patch_size[0] as number,
+      depths: hyperparameters.depths,
+      heads: hyperparameters.depths.map((_, level) => hyperparameters.num_heads * 2 ** level),
+      windowSize: hyperparameters.window_size,
+      qkvBias: hyperparameters.qkv_bias,
+      norm: normOf(hyperparameters),
+      dropout: hyperparameters.dropout,
+      attentionDropout: hyperparameters.attn_drop_rate,
+      dropPath: hyperparameters.dropout_path_rate,
     }),
 };
 

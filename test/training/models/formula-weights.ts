@@ -1,8 +1,6 @@
 // Weights that follow from their name, shape and position: what test/oracle/formula_weights.py gives to MONAI's networks.
 import type { Values } from '../../../training/compiler/runtime';
 
-const SAMPLES = 128;
-
 /** Numbers in [0, 1) that look random: a hash of the name and of the position in PyTorch's layout. */
 function unit(name: string, count: number): Float32Array {
   let seed = 0;
@@ -26,8 +24,14 @@ export function formulaWeight(name: string, shape: readonly number[]): Values {
   return { shape, data: unit(name, count).map((share) => value(2 * share - 1)) };
 }
 
-/** Values at equal distances, at most SAMPLES of them. */
-export function sample(values: Float32Array): Float32Array {
-  const step = Math.max(1, Math.ceil(values.length / SAMPLES));
+/** Uniform values with a deviation of 1. */
+export function draw(name: string, shape: readonly number[]): Values {
+  const count = shape.reduce((size, length) => size * length, 1);
+  return { shape, data: unit(name, count).map((share) => Math.sqrt(3) * (2 * share - 1)) };
+}
+
+/** As many values as are wanted, at equal distances. */
+export function sample(values: Float32Array, wanted: number): Float32Array {
+  const step = Math.ceil(values.length / wanted);
   return Float32Array.from({ length: Math.ceil(values.length / step) }, (_, index) => values[index * step] as number);
 }

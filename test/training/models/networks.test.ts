@@ -12,8 +12,11 @@ import { UserError } from '../../../training/errors';
 import { buildNetwork } from '../../../training/models';
 import { NORMS, type SpatialDims, UPSAMPLE_MODES } from '../../../training/models/layers';
 import type { Network } from '../../../training/models/network';
+import { resnet } from '../../../training/models/resnet';
 import { segresnet } from '../../../training/models/segresnet';
+import { swinUNETR } from '../../../training/models/swin-unetr';
 import { unet } from '../../../training/models/unet';
+import { convStemViT } from '../../../training/models/vit-conv';
 import { readHyperparameters } from '../../../training/settings';
 import { assertClose } from '../assert-close';
 import { askOracle, withoutOracle } from '../oracle';
@@ -54,6 +57,32 @@ for (const spatialDims of [2, 3] as const) {
       };
     }
   }
+}
+
+for (const block of ['basic', 'bottleneck'] as const) {
+  for (const spatialDims of [2, 3] as const) {
+    const planes = [2, 4, 6, 8];
+    cases[`resnet ${spatialDims}D, ${block} blocks`] = {
+      build: () => resnet({ ...base, spatialDims, block, layers: [1, 1, 2, 1], planes }),
+      ...{ sides: [17, 12, 20].slice(0, spatialDims), out: [] },
+    };
+  }
+}
+cases['vit with a convolutional stem'] = {
+  build: () => convStemViT({ ...base, imageSize: [12, 8], hiddenSize: 16, layers: 2, heads: 4, mlpDim: 24 }),
+  ...{ sides: [12, 8], out: [] },
+};
+for (const [spatialDims, name] of [
+  [2, 'group'],
+  [2, 'batch'],
+  [3, 'batch'],
+] as const) {
+  const sides = [64, 32, 32].slice(0, spatialDims);
+  const norm = { name, groups: 4 };
+  cases[`swinunetr ${spatialDims}D, ${name} norm`] = {
+    build: () => swinUNETR({ ...base, spatialDims, featureSize: 12, depths: [2, 1, 1, 1], windowSize: 3, norm }),
+    ...{ sides, out: sides },
+  };
 }
 
 function imagesOf(sides: readonly number[], count: number): Values {
@@ -113,6 +142,9 @@ const exported = [
   'segresnet 3D, group norm, deconv',
   'segresnet 3D, batch norm, pixelshuffle',
   'unet 3D, instance norm, 2 residual units',
+  'resnet 3D, basic blocks',
+  'vit with a convolutional stem',
+  'swinunetr 3D, batch norm',
 ];
 
 for (const name of exported) {
@@ -149,6 +181,13 @@ test('hyperparameters choose the network and its options', () => {
   assert.deepEqual(flat.parameters[0]?.shape, [3, 3, CHANNELS, 4]);
   assert.ok(names(flat).includes('model.0.adn.N.running_mean'));
   assert.ok(names(flat).includes('model.0.adn.A.weight'), 'a PReLU by default');
+  assert.deepEqual(built({ model_name: 'resnet50', spatial_dims: 3 }).parameters[0]?.shape, [7, 7, 7, CHANNELS, 64]);
+  assert.ok(names(built({ model_name: 'resnet50' }, [32, 32])).includes('layer4.2.conv3.weight'));
+  const tokens = built({ model_name: 'vit_conv' }, [32, 32]).parameters.find(({ name }) => name === 'pos');
+  assert.deepEqual(tokens?.shape, [1, 65, 256]);
+  const swin = built({ model_name: 'swinunetr' });
+  assert.deepEqual(swin.parameters[0]?.shape, [2, 2, 2, CHANNELS, 24]);
+  assert.ok(names(swin).includes('swinViT.layers4.0.blocks.1.attn.qkv.bias'));
 });
 
 const refusals: Record<string, { given: Record<string, unknown>; imageSize?: number[]; message: RegExp }> = {
@@ -166,6 +205,24 @@ const refusals: Record<string, { given: Record<string, unknown>; imageSize?: num
   'a kernel of too few axes': {
     given: { model_name: 'unet', up_kernel_size: '3,3' },
     message: /up_kernel_size is 3,3/,
+  },
+  'a feature size that is no multiple of 12': {
+    given: { model_name: 'swinunetr', feature_size: 32 },
+    message: /feature_size is 32/,
+  },
+  'heads that do not divide the width': {
+    given: { model_name: 'swinunetr', num_heads: 5 },
+    message: /feature_size 24 cannot be shared evenly among 5 heads/,
+  },
+  'sides that are not halved twice': {
+    given: { model_name: 'vit_conv' },
+    imageSize: [30, 32],
+    message: /multiples of 4; these are 30 x 32/,
+  },
+  'a width that its heads do not divide': {
+    given: { model_name: 'vit_conv', hidden_size: 100 },
+    imageSize: [32, 32],
+    message: /hidden_size 100 .* 8 heads/,
   },
   'images where it takes volumes': {
     given: { model_name: 'unet' },
@@ -187,6 +244,7 @@ for (const [what, { given, imageSize, message }] of Object.entries(refusals)) {
 for (const [name, sides, message] of [
   ['segresnet', [32, 36, 32], /multiples of 8; these are 32 x 36 x 32/],
   ['unet', [32, 32, 24], /multiples of 16; these are 32 x 32 x 24/],
+  ['swinunetr', [32, 48, 32], /multiples of 32; these are 32 x 48 x 32/],
 ] as const) {
   test(`${name} refuses sides that it cannot halve`, async () => {
     const { runtime, model } = await drawn(built({ model_name: name }));
