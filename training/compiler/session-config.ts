@@ -62,6 +62,8 @@ const OWN_KERNELS = [
   'ScanlineGroupNorm',
   'ScanlineGroupNormGrad',
   'ScanlineAxisProduct',
+  'ScanlineWindowSoftmax',
+  'ScanlineWindowSoftmaxGrad',
 ];
 
 function rewriteOptions({ precision = 'fp32', gpu }: SessionConfig): Record<string, number> {

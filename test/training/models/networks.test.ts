@@ -21,6 +21,7 @@ import { readHyperparameters } from '../../../training/settings';
 import { assertClose } from '../assert-close';
 import { askOracle, withoutOracle } from '../oracle';
 import { temporaryFolder } from '../temporary-folder';
+import { sample } from './formula-weights';
 
 const CLASSES = 4;
 const CHANNELS = 2;
@@ -77,7 +78,7 @@ for (const [spatialDims, name] of [
   [2, 'batch'],
   [3, 'batch'],
 ] as const) {
-  const sides = [64, 32, 32].slice(0, spatialDims);
+  const sides = [32, 32, 32].slice(0, spatialDims);
   const norm = { name, groups: 4 };
   cases[`swinunetr ${spatialDims}D, ${name} norm`] = {
     build: () => swinUNETR({ ...base, spatialDims, featureSize: 12, depths: [2, 1, 1, 1], windowSize: 3, norm }),
@@ -133,7 +134,8 @@ answers = []
 for count in map(int, counts):
     index = numpy.arange(count * numpy.prod(shape), dtype=numpy.float64)
     images = numpy.sin(index * index).astype(numpy.float32).reshape([count, *shape])
-    answers.append(function(images=tensorflow.constant(images))["logits"].numpy().flatten().tolist())
+    logits = function(images=tensorflow.constant(images))["logits"].numpy().flatten()
+    answers.append(logits[:: -(-logits.size // 1000)].tolist())
 print(json.dumps(answers))
 `;
 
@@ -159,7 +161,8 @@ for (const name of exported) {
     const answers = askOracle<number[][]>(RUN, folder, '1', '3');
     for (const [index, count] of [1, 3].entries()) {
       const { data } = await infer(runtime, model, imagesOf(sides, count));
-      assertClose(answers[index] as number[], data, 1e-4, `logits of ${count}`);
+      const answer = answers[index] as number[];
+      assertClose(answer, sample(data as Float32Array, 1000), 1e-4, `logits of ${count}`);
     }
     runtime.dispose();
   });

@@ -15,6 +15,7 @@ static void RegisterKernels() {
     scanline::RegisterSoftmaxGrad();
     scanline::RegisterGroupNorm();
     scanline::RegisterAxisProduct();
+    scanline::RegisterWindowSoftmax();
     return true;
   }();
   (void)registered;
