@@ -99,16 +99,13 @@ function join(x: Tensor, { sides, whole }: Windows): Tensor {
  */
 function regionsOf({ sides, shift, whole }: Windows): number[][] | undefined {
   if (shift.every((step) => step === 0)) return undefined;
-  const region = (place: number, axis: number) => {
-    const [length, side, step] = [whole[axis], sides[axis], shift[axis]] as [number, number, number];
-    if (step === 0 || place < length - side) return 0;
-    return place < length - step ? 1 : 2;
-  };
+  /** Whether a place came in at this end of the axis when it was shifted: it is then no neighbour of the others of its window. */
+  const cameRound = (place: number, axis: number) => place >= (whole[axis] as number) - (shift[axis] as number);
   const windows = positions(whole.map((length, axis) => length / (sides[axis] as number)));
   return windows.map((window) =>
     positions(sides).map((token) =>
       token.reduce((code, place, axis) => {
-        return 3 * code + region((window[axis] as number) * (sides[axis] as number) + place, axis);
+        return 2 * code + Number(cameRound((window[axis] as number) * (sides[axis] as number) + place, axis));
       }, 0),
     ),
   );
