@@ -10,12 +10,19 @@ import { packageRoot } from '../training/native/cache';
 interface Workload {
   readonly network: string;
   readonly batch: number;
+  /** Sides of the images or volumes. */
   readonly size: number;
+  /** @default 2 */
+  readonly axes?: 3;
 }
 
 const WORKLOADS: readonly Workload[] = [
   { network: 'densenet121', batch: 8, size: 256 },
   { network: 'vit', batch: 4, size: 256 },
+  { network: 'vit_conv', batch: 32, size: 64 },
+  { network: 'segresnet', batch: 1, size: 96, axes: 3 },
+  { network: 'unet', batch: 1, size: 64, axes: 3 },
+  { network: 'swinunetr', batch: 1, size: 64, axes: 3 },
 ];
 
 const PRECISIONS = ['fp32', 'bf16'];
@@ -78,7 +85,7 @@ interface Options {
 }
 
 async function compare(workload: Workload, precision: string, options: Options): Promise<void> {
-  const { network, batch, size } = workload;
+  const { network, batch, size, axes = 2 } = workload;
   const common = [network, batch, size, precision].map(String);
   const threads = String(options.threads);
   const ours = new Contestant('Scanline', process.execPath, [join(__dirname, 'scanline-step.js'), ...common, threads]);
@@ -103,7 +110,7 @@ async function compare(workload: Workload, precision: string, options: Options):
     `${contestant.median.toFixed(0)} ms, ${memory.get(contestant)?.toFixed(0)} MB`;
   const ratio = (a: number | undefined, b: number | undefined) => ((a ?? 0) / (b ?? 1)).toFixed(2);
   process.stdout.write(
-    `${network.padEnd(12)} ${`${batch} x ${size}²`.padEnd(9)} ${precision}  Scanline ${cell(ours)}   ${peer.name} ${cell(peer)}   ` +
+    `${network.padEnd(12)} ${`${batch} x ${size}${axes === 2 ? '²' : '³'}`.padEnd(9)} ${precision}  Scanline ${cell(ours)}   ${peer.name} ${cell(peer)}   ` +
       `speed ${ratio(peer.median, ours.median)}x, memory ${ratio(memory.get(ours), memory.get(peer))}x\n`,
   );
 }
@@ -114,7 +121,7 @@ new Command('training-step')
   .option('--rounds <number>', 'steps of each that count', Number, 15)
   .option('--warmup <number>', 'steps of each before', Number, 3)
   .option('--threads <number>', 'cores of each', Number, availableParallelism())
-  .option('--network <name>', `${WORKLOADS.map(({ network }) => network).join(' or ')} (default: both)`)
+  .option('--network <name>', `${WORKLOADS.map(({ network }) => network).join(', ')} (default: all)`)
   .option('--precision <name>', `${PRECISIONS.join(' or ')} (default: both)`)
   .addHelpText('after', '\nExample:\n  test/oracle/setup.sh && npm run bench -- --network vit --precision bf16\n')
   .action(async (options: Options) => {

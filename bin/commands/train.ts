@@ -24,7 +24,8 @@ interface Options {
 }
 
 function hyperparameterOption(spec: HyperparameterSpec): Option {
-  const preset = spec.default === undefined ? '' : `, default ${spec.default}`;
+  const own = Object.entries(spec.modelDefaults ?? {}).map(([family, value]) => `, ${value} for ${family}`);
+  const preset = spec.default === undefined ? '' : `, default ${spec.default}${own.join('')}`;
   return new Option(`--${spec.name} <value>`, `${spec.description} (${allowed(spec)}${preset})`);
 }
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import monai
 import torch
-from monai.networks.nets import DenseNet, ViT
+from conv_stem_vit import ConvStemViT
+from monai.networks.nets import DenseNet, SegResNet, SwinUNETR, UNet, ViT, resnet18
 
 STEPS = 40
 PEAK = 0.01
@@ -86,6 +87,12 @@ def loss():
 NETWORKS = {
     "densenet121": lambda: DenseNet(spatial_dims=2, in_channels=1, out_channels=2),
     "vit": lambda: ViT(in_channels=1, img_size=(128, 128), patch_size=(16, 16), classification=True, spatial_dims=2, num_classes=2, qkv_bias=True, num_layers=2),
+    "resnet18": lambda: resnet18(spatial_dims=2, n_input_channels=1, num_classes=2),
+    "vit_conv": lambda: ConvStemViT(in_channels=3, img_size=(32, 32), num_classes=4, num_layers=1),
+    "segresnet": lambda: SegResNet(init_filters=8, blocks_down=(1, 1), blocks_up=(1,), upsample_mode="pixelshuffle"),
+    "segresnet_deconv": lambda: SegResNet(init_filters=8, blocks_down=(1, 1), blocks_up=(1,), upsample_mode="deconv"),
+    "unet": lambda: UNet(spatial_dims=3, in_channels=1, out_channels=2, channels=(8, 16), strides=(2,), num_res_units=2, norm=("group", {"num_groups": 2})),
+    "swinunetr": lambda: SwinUNETR(spatial_dims=2, in_channels=1, out_channels=2, feature_size=12, depths=(1, 1, 1, 1)),
 }
 
 

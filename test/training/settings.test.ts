@@ -141,3 +141,21 @@ test('a configuration that is missing, not YAML, or no mapping is refused by pat
 test('a hyperparameters.json that is not JSON is refused by path', () => {
   assert.match(complaint({ hyperparametersFile: written('broken.json', '{') }), /broken\.json is not JSON/);
 });
+
+test('a network has defaults of its own, which what is given wins over', () => {
+  const read = (given: Record<string, unknown>) => readHyperparameters({ given });
+  const [flat, deep] = [read({ model_name: 'resnet18' }), read({ model_name: 'segresnet' })];
+  assert.deepEqual([flat.spatial_dims, deep.spatial_dims], [2, 3]);
+  assert.deepEqual([deep.norm, deep.act], ['group', 'relu']);
+  const unet = read({ model_name: 'unet' });
+  assert.deepEqual([unet.norm, unet.act], ['instance', 'prelu']);
+  assert.deepEqual([read({ model_name: 'vit' }).hidden_size, read({ model_name: 'vit_conv' }).hidden_size], [768, 256]);
+  assert.deepEqual(read({ model_name: 'swinunetr' }).patch_size, [2]);
+  assert.equal(read({ model_name: 'unet', act: 'relu', spatial_dims: '2' }).act, 'relu');
+});
+
+test("a hyperparameter of another network is refused, MONAI's other names are understood", () => {
+  const message = complaint({ given: { model_name: 'segresnet', feature_size: 48, dropout_prob: 0.1 } });
+  assert.match(message, /feature_size .* is not a hyperparameter of segresnet, but of swinunetr/);
+  assert.match(message, /dropout_prob .* did you mean dropout\?/);
+});

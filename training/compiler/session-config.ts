@@ -59,6 +59,11 @@ const OWN_KERNELS = [
   'ScanlineGelu',
   'ScanlineGeluGrad',
   'ScanlineSoftmaxGrad',
+  'ScanlineGroupNorm',
+  'ScanlineGroupNormGrad',
+  'ScanlineAxisProduct',
+  'ScanlineWindowSoftmax',
+  'ScanlineWindowSoftmaxGrad',
 ];
 
 function rewriteOptions({ precision = 'fp32', gpu }: SessionConfig): Record<string, number> {

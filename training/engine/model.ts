@@ -72,7 +72,7 @@ export class Model {
    */
   async load(weights: Weights): Promise<void> {
     const specs = this.network.parameters;
-    const known = new Set(specs.map(({ name }) => name));
+    const known = new Set([...specs.map(({ name }) => name), ...(this.network.constants?.keys() ?? [])]);
     const defects = [
       ...specs.filter(({ name }) => !weights.has(name)).map(({ name }) => `${name} is missing`),
       ...[...weights.keys()]
@@ -174,7 +174,11 @@ export class Model {
  *
  * @param steps how many batches the running statistics have seen, which PyTorch keeps beside them
  */
-export function toStateDict({ parameters }: Network, values: readonly Float32Array[], steps: number): Weights {
+export function toStateDict(
+  { parameters, constants }: Network,
+  values: readonly Float32Array[],
+  steps: number,
+): Weights {
   const weights = new Map<string, Values>();
   parameters.forEach((spec, index) => {
     const data = values[index] as Float32Array;
@@ -184,6 +188,7 @@ export function toStateDict({ parameters }: Network, values: readonly Float32Arr
       weights.set(spec.name.replace(/running_var$/, COUNTER), { shape: [], data: BigInt64Array.of(BigInt(steps)) });
     }
   });
+  for (const [name, value] of constants ?? []) weights.set(name, value());
   return weights;
 }
 
@@ -197,7 +202,11 @@ function initialValue({ shape, initial }: ParameterSpec, key: { seed: number; si
       return filled(shape, initial.value);
     case 'uniform':
       return randomUniform(shape, -initial.bound, initial.bound, key);
-    case 'normal':
-      return randomNormal(shape, initial.deviation, key);
+    case 'normal': {
+      const { deviation, repeat = 1 } = initial;
+      if (repeat === 1) return randomNormal(shape, deviation, key);
+      const drawn = randomNormal([...shape.slice(0, -1), (shape.at(-1) as number) / repeat, 1], deviation, key);
+      return drawn.mul(filled([repeat], 1)).reshape([...shape]);
+    }
   }
 }

@@ -1,5 +1,5 @@
 // What a hyperparameter may be: values taken from text, wrong ones told with what is allowed. Pure, for the trainer and the checker.
-import type { HyperparameterSpec } from './spec';
+import { defaultOf, type HyperparameterSpec, type ModelFamily } from './spec';
 import { HYPERPARAMETERS, type HyperparameterName, type Hyperparameters } from './specs';
 
 export const SPECS: ReadonlyMap<string, HyperparameterSpec> = new Map(HYPERPARAMETERS.map((spec) => [spec.name, spec]));
@@ -34,6 +34,9 @@ const OTHER_NAMES: Readonly<Record<string, HyperparameterName>> = {
   accumulation_steps: 'accumulate_grad_batches',
   clip_grad_norm: 'gradient_clip_val',
   ema: 'ema_decay',
+  dropout_prob: 'dropout',
+  dropout_rate: 'dropout',
+  norm_name: 'norm',
 };
 
 /** The hyperparameter that a wrong name may mean, as the end of a sentence. */
@@ -118,8 +121,8 @@ function convert(spec: HyperparameterSpec, value: unknown): unknown {
 }
 
 /** The family that a network belongs to, by which hyperparameters are for it. */
-function familyOf(model: string): 'densenet' | 'vit' {
-  return model === 'vit' ? 'vit' : 'densenet';
+function familyOf(model: unknown): ModelFamily {
+  return String(model).replace(/\d+$/, '') as ModelFamily;
 }
 
 export interface GivenValue {
@@ -135,15 +138,16 @@ export function resolveHyperparameters(given: ReadonlyMap<string, GivenValue>): 
 } {
   const defects: string[] = [];
   const values: Record<string, unknown> = {};
+  const named = SPECS.get('model_name') as HyperparameterSpec;
+  const family = familyOf(convert(named, given.get(named.name)?.value) ?? named.default);
   for (const spec of SPECS.values()) {
     const entry = given.get(spec.name);
-    const value = entry === undefined ? spec.default : convert(spec, entry.value);
+    const value = entry === undefined ? defaultOf(spec, family) : convert(spec, entry.value);
     if (entry !== undefined && value === undefined) {
       defects.push(`${spec.name} is ${JSON.stringify(entry.value)} (${entry.from}); allowed is ${allowed(spec)}`);
     }
     values[spec.name] = value;
   }
-  const family = familyOf(String(values.model_name));
   for (const [name, { from }] of given) {
     const spec = SPECS.get(name);
     if (spec === undefined) defects.push(`${name} (${from}) is not a hyperparameter${suggestion(name)}`);

@@ -1,11 +1,19 @@
 // Layers as networks compose them: each declares its parameters under PyTorch's names, initialised as PyTorch does, and gives a function.
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
-import { gelu, relu } from '../ops/activation';
-import { avgPool2d, conv2d, maxPool2d, type Window } from '../ops/convolution';
-import { linear } from '../ops/linear';
+import { UserError } from '../errors';
+import { gelu, prelu, relu } from '../ops/activation';
+import { avgPool, convolve, maxPool, type PerAxis, perAxis, transposedConvolve, type Window } from '../ops/convolution';
+import { groupNorm } from '../ops/group-normalization';
+import { ignoring } from '../ops/layout';
+import { biasAdd, linear } from '../ops/linear';
 import { batchNorm, layerNorm, type Statistics } from '../ops/normalization';
-import { dropout } from '../ops/random';
+import { filled } from '../ops/op';
+import { dropout, dropPath } from '../ops/random';
+import { blur, pixelShuffle, resizeLinear } from '../ops/resize';
 import type { Initializer, Layer, ParameterSpec, Pass, Scope } from './network';
+
+/** Whether a network sees images (2) or volumes (3). */
+export type SpatialDims = 2 | 3;
 
 const ZEROS: Initializer = { kind: 'constant', value: 0 };
 const ONES: Initializer = { kind: 'constant', value: 1 };
@@ -24,29 +32,69 @@ export function sequential(...layers: readonly Layer[]): Layer {
   return (x, pass) => layers.reduce((y, layer) => layer(y, pass), x);
 }
 
-export interface ConvolutionOptions extends Window {
-  readonly kernel: number;
-  /** @default false */
-  readonly bias?: boolean;
-  /** @default PyTorch's */
-  readonly initial?: (fanIn: number) => Initializer;
+/** torch.nn.init.kaiming_normal_ with mode="fan_out". */
+export function kaimingNormalOfOutputs(_fanIn: number, fanOut: number): Initializer {
+  return kaimingNormal(fanOut);
 }
 
-/** torch.nn.Conv2d */
+export interface ConvolutionOptions extends Window {
+  readonly kernel: PerAxis;
+  /** @default 2 */
+  readonly spatialDims?: SpatialDims;
+  /**
+   * - true, false: whether there is one
+   * - cancelled: there is one that changes nothing, for an instance normalisation follows; it is not even added
+   * @default false
+   */
+  readonly bias?: boolean | 'cancelled';
+  /** @default PyTorch's */
+  readonly initial?: (fanIn: number, fanOut: number) => Initializer;
+}
+
+/** torch.nn.Conv2d or Conv3d */
 export function convolution(scope: Scope, channels: number, filters: number, options: ConvolutionOptions): Layer {
-  const { kernel, bias = false, initial = defaultUniform, ...window } = options;
-  const fanIn = kernel * kernel * channels;
-  const weight = scope.parameter('weight', [kernel, kernel, channels, filters], initial(fanIn), { layout: 'kernel' });
-  if (!bias) return (x, pass) => conv2d(x, pass.parameter(weight), window);
+  const { kernel, spatialDims = 2, bias = false, initial = defaultUniform, ...window } = options;
+  const sizes = perAxis(kernel, spatialDims);
+  const area = sizes.reduce((product, size) => product * size, 1);
+  const start = initial(area * channels, area * filters);
+  const weight = scope.parameter('weight', [...sizes, channels, filters], start, { layout: 'kernel' });
+  const withBias = biasLayer(scope, filters, area * channels, bias);
+  return (x, pass) => withBias(convolve(x, pass.parameter(weight), window), pass);
+}
+
+function biasLayer(scope: Scope, filters: number, fanIn: number, bias: ConvolutionOptions['bias']): Layer {
+  if (!bias) return (x) => x;
   const offset = scope.parameter('bias', [filters], defaultUniform(fanIn));
-  return (x, pass) => conv2d(x, pass.parameter(weight), window).add(pass.parameter(offset));
+  const add = bias === 'cancelled' ? ignoring : biasAdd;
+  return (x, pass) => add(x, pass.parameter(offset));
+}
+
+export interface TransposedConvolutionOptions extends Omit<ConvolutionOptions, 'initial'> {
+  readonly outputPadding?: PerAxis;
+}
+
+/** torch.nn.ConvTranspose2d or ConvTranspose3d */
+export function transposedConvolution(
+  scope: Scope,
+  channels: number,
+  filters: number,
+  options: TransposedConvolutionOptions,
+): Layer {
+  const { kernel, spatialDims = 2, bias = false, ...window } = options;
+  const sizes = perAxis(kernel, spatialDims);
+  // PyTorch takes the second axis of [in, out, ...size] for the inputs here too
+  const fanIn = sizes.reduce((product, size) => product * size, filters);
+  const shape = [...sizes, filters, channels];
+  const weight = scope.parameter('weight', shape, defaultUniform(fanIn), { layout: 'kernel' });
+  const withBias = biasLayer(scope, filters, fanIn, bias);
+  return (x, pass) => withBias(transposedConvolve(x, pass.parameter(weight), window), pass);
 }
 
 /** A layer that also takes several tensors, which stand for their concatenation along the channels. */
 export type ConcatenatingLayer = (x: Tensor | readonly Tensor[], pass: Pass) => Tensor;
 
-/** torch.nn.BatchNorm2d, followed by an activation: a ReLU is done in the same go. */
-export function batchNormalization(scope: Scope, channels: number, activation: ActivationName): ConcatenatingLayer {
+/** torch.nn.BatchNorm2d or BatchNorm3d, followed by an activation: a ReLU is done in the same go. */
+export function batchNormalization(scope: Scope, channels: number, activation?: ActivationName): ConcatenatingLayer {
   const scale = scope.parameter('weight', [channels], ONES);
   const offset = scope.parameter('bias', [channels], ZEROS);
   const mean = scope.parameter('running_mean', [channels], ZEROS, { role: 'buffer' });
@@ -62,7 +110,55 @@ export function batchNormalization(scope: Scope, channels: number, activation: A
     };
     return batchNorm(x, affine, running, { relu, update });
   };
-  return relu ? normalize : (x, pass) => ACTIVATIONS[activation](normalize(x, pass));
+  if (relu || activation === undefined) return normalize;
+  return (x, pass) => ACTIVATIONS[activation](normalize(x, pass));
+}
+
+/** Normalisations by the names that MONAI gives them. */
+export const NORMS = ['batch', 'group', 'instance'] as const;
+
+export interface Norm {
+  readonly name: (typeof NORMS)[number];
+  /** Of a group normalisation. @default 8 */
+  readonly groups?: number;
+}
+
+/**
+ * A normalisation as MONAI makes it from its name, followed by an activation that it does in the same go where it can.
+ *
+ * @throws UserError when the channels do not make as many groups
+ */
+export function normalization(scope: Scope, norm: Norm, channels: number, after?: Activation): Layer {
+  if (norm.name === 'batch') {
+    if (after === undefined || after.name === 'relu') return batchNormalization(scope, channels, after?.name as 'relu');
+    const normalize = batchNormalization(scope, channels);
+    return (x, pass) => after.apply(normalize(x, pass), pass);
+  }
+  const { groups = 8 } = norm;
+  if (norm.name === 'group' && channels % groups !== 0) {
+    throw new UserError(
+      `${channels} channels cannot be shared evenly among ${groups} groups.`,
+      'choose a num_groups that divides all numbers of channels of the network.',
+    );
+  }
+  const normalize = groupNormalization(scope, norm.name === 'group' ? groups : undefined, channels, after?.slope);
+  return after && !after.slope ? (x, pass) => after.apply(normalize(x, pass), pass) : normalize;
+}
+
+/** torch.nn.GroupNorm; without groups InstanceNorm, which has no parameters by default. */
+function groupNormalization(
+  scope: Scope,
+  groups: number | undefined,
+  channels: number,
+  slope: Activation['slope'] = () => 1,
+): Layer {
+  if (groups === undefined) {
+    return (x, pass) =>
+      groupNorm(x, filled([channels], 1), filled([channels], 0), { groups: channels, slope: slope(pass) });
+  }
+  const scale = scope.parameter('weight', [channels], ONES);
+  const offset = scope.parameter('bias', [channels], ZEROS);
+  return (x, pass) => groupNorm(x, pass.parameter(scale), pass.parameter(offset), { groups, slope: slope(pass) });
 }
 
 /** torch.nn.LayerNorm over the last axis */
@@ -95,23 +191,91 @@ export function dropping(scope: Scope, rate: number, perChannel = false): Layer 
   return (x, pass) => (pass.training ? dropout(x, rate, pass.key(site), perChannel) : x);
 }
 
-/** Activations by the names that MONAI gives them. */
+/** Stochastic depth: the branch of whole samples dropped (Huang et al., https://arxiv.org/abs/1603.09382), as MONAI's DropPath. */
+export function droppingPath(scope: Scope, rate: number): Layer {
+  if (rate === 0) return (x) => x;
+  const site = scope.randomSite();
+  return (x, pass) => (pass.training ? dropPath(x, rate, pass.key(site)) : x);
+}
+
+const LEAKY_SLOPE = 0.01;
+
+/** Activations without parameters, by the names that MONAI gives them. */
 export const ACTIVATIONS = {
   relu: (x) => relu(x),
   gelu: (x) => gelu(x),
   elu: (x) => x.elu(),
-  leakyrelu: (x) => x.leakyRelu(0.01),
+  leakyrelu: (x) => prelu(x, LEAKY_SLOPE),
   tanh: (x) => x.tanh(),
 } as const satisfies Record<string, Layer>;
 
 export type ActivationName = keyof typeof ACTIVATIONS;
 
+/** An activation with its parameters, where it has any. */
+export interface Activation {
+  readonly name: ActivationName | 'prelu';
+  readonly apply: Layer;
+  /** What it multiplies negative values by, if that is all that it does: then a normalisation does it in the same go. */
+  readonly slope?: (pass: Pass) => number | Tensor;
+}
+
+/** An activation as MONAI makes it from its name; a PReLU has one learned slope. */
+export function activation(scope: Scope, name: Activation['name']): Activation {
+  if (name === 'prelu') {
+    const weight = scope.parameter('weight', [1], { kind: 'constant', value: 0.25 });
+    const slope = (pass: Pass) => pass.parameter(weight);
+    return { name, slope, apply: (x, pass) => prelu(x, slope(pass)) };
+  }
+  const slopes: Partial<Record<ActivationName, number>> = { relu: 0, leakyrelu: LEAKY_SLOPE };
+  const slope = slopes[name];
+  return { name, apply: ACTIVATIONS[name], ...(slope !== undefined && { slope: () => slope }) };
+}
+
+/** The ways to double an image's sides, by the names that MONAI gives them. */
+export const UPSAMPLE_MODES = ['deconv', 'nontrainable', 'pixelshuffle'] as const;
+export type UpsampleMode = (typeof UPSAMPLE_MODES)[number];
+
+/** monai.networks.blocks.UpSample by a factor of 2 to the same number of channels. */
+export function upsampling(scope: Scope, mode: UpsampleMode, channels: number, spatialDims: SpatialDims): Layer {
+  if (mode === 'nontrainable') {
+    return (x) =>
+      resizeLinear(
+        x,
+        x.shape.slice(1, -1).map((length) => 2 * length),
+      );
+  }
+  if (mode === 'deconv') {
+    const options = { kernel: 2, stride: 2, bias: true, spatialDims };
+    return transposedConvolution(scope.at('deconv'), channels, channels, options);
+  }
+  // the same initial weights for all pixels that one becomes (Aitken et al., https://arxiv.org/abs/1707.02937)
+  const repeat = 2 ** spatialDims;
+  const initial = (fanIn: number): Initializer => ({ kind: 'normal', deviation: Math.sqrt(2 / fanIn), repeat });
+  const options = { kernel: 3, padding: 1, bias: true, spatialDims, initial };
+  const widen = convolution(scope.at('pixelshuffle').at('conv_block'), channels, channels * repeat, options);
+  return (x, pass) => blur(pixelShuffle(widen(x, pass), 2), 2);
+}
+
+/**
+ * @param factor one for all sides, or one for each
+ * @throws UserError unless each side of x is a multiple of it
+ */
+export function requireMultiples(network: string, x: Tensor, factor: PerAxis): void {
+  const sides = x.shape.slice(1, -1);
+  const factors = perAxis(factor, sides.length);
+  if (sides.every((side, axis) => side % (factors[axis] as number) === 0)) return;
+  throw new UserError(
+    `the ${network} takes images whose sides are multiples of ${[...new Set(factors)].join(' x ')}; these are ${sides.join(' x ')}.`,
+    'choose another roi_size (volumes) or img_size (images), or fewer levels of the network.',
+  );
+}
+
 export const maxPooling =
   (kernel: number, window: Window = {}): Layer =>
   (x) =>
-    maxPool2d(x, kernel, window);
+    maxPool(x, kernel, window);
 
 export const averagePooling =
   (kernel: number): Layer =>
   (x) =>
-    avgPool2d(x, kernel);
+    avgPool(x, kernel);

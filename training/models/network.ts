@@ -1,6 +1,6 @@
 // What a network is: named parameters, and a function of them and of an image batch.
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
-import type { Variable } from '../compiler/runtime';
+import type { Values, Variable } from '../compiler/runtime';
 import type { RandomKey } from '../ops/random';
 
 /** How a parameter's initial values are drawn. */
@@ -8,7 +8,8 @@ export type Initializer =
   | { readonly kind: 'constant'; readonly value: number }
   /** Uniform in [-bound, bound). */
   | { readonly kind: 'uniform'; readonly bound: number }
-  | { readonly kind: 'normal'; readonly deviation: number };
+  /** `repeat`: so many neighbours along the last axis are the same. @default 1 */
+  | { readonly kind: 'normal'; readonly deviation: number; readonly repeat?: number };
 
 export interface ParameterSpec {
   /** PyTorch's name of it in MONAI's network, e.g. features.conv0.weight. */
@@ -42,8 +43,10 @@ export type Layer = (x: Tensor, pass: Pass) => Tensor;
 
 export interface Network {
   readonly parameters: readonly ParameterSpec[];
-  /** [N, H, W, C] -> logits [N, classes] */
+  /** [N, ...spatial, C] -> logits: [N, classes] of a classifier, [N, ...spatial, classes] of a segmentation network */
   readonly forward: Layer;
+  /** What MONAI's state dict holds beside weights and can be computed, by name: read over, and written with the weights. @default none */
+  readonly constants?: ReadonlyMap<string, () => Values>;
 }
 
 /** How many numbers the network learns, as PyTorch counts them: without buffers. */
@@ -59,6 +62,7 @@ export class Scope {
     private readonly path: string,
     private readonly declared: ParameterSpec[],
     private readonly counter: { sites: number },
+    private readonly role: ParameterSpec['role'] = 'trained',
   ) {}
 
   static root(): Scope {
@@ -67,7 +71,12 @@ export class Scope {
 
   /** The scope of a module inside this one. */
   at(name: string | number): Scope {
-    return new Scope(`${this.path}${name}.`, this.declared, this.counter);
+    return new Scope(`${this.path}${name}.`, this.declared, this.counter, this.role);
+  }
+
+  /** The same scope for layers that are declared and never used. */
+  unused(): Scope {
+    return new Scope(this.path, this.declared, this.counter, 'unused');
   }
 
   /** Declares a parameter and gives its full name. */
@@ -75,7 +84,7 @@ export class Scope {
     name: string,
     shape: readonly number[],
     initial: Initializer,
-    { layout = 'same', role = 'trained' }: Partial<Pick<ParameterSpec, 'layout' | 'role'>> = {},
+    { layout = 'same', role = this.role }: Partial<Pick<ParameterSpec, 'layout' | 'role'>> = {},
   ): string {
     const full = this.path + name;
     this.declared.push({ name: full, shape, layout, initial, role });

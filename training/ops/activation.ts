@@ -1,6 +1,6 @@
 // Activations and softmax with native or fused gradients.
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
-import { differentiable, float32, op } from './op';
+import { differentiable, float, float32, op } from './op';
 import { useOwnKernels } from './own-kernels';
 
 export function relu(x: Tensor): Tensor {
@@ -12,6 +12,39 @@ export function relu(x: Tensor): Tensor {
       return y;
     },
     (dy, [y]) => [op('ReluGrad', [dy, y as Tensor], { T: float32 })],
+  );
+}
+
+/**
+ * Negative values multiplied by a slope: LeakyReLU, or with a tensor of one value that is learned PReLU (He et al.,
+ * https://arxiv.org/abs/1502.01852).
+ */
+export function prelu(x: Tensor, slope: number | Tensor): Tensor {
+  if (typeof slope === 'number') return slope === 0 ? relu(x) : leakyRelu(x, slope);
+  return differentiable(
+    [x, slope],
+    ([x, slope], save) => {
+      save([x, slope]);
+      return op('Relu', [x], { T: float32 }).add(x.minimum(0).mul(slope));
+    },
+    (dy, saved) => {
+      const [x, slope] = saved as [Tensor, Tensor];
+      const above = op('ReluGrad', [dy, x], { T: float32 });
+      const below = dy.sub(above);
+      return [above.add(below.mul(slope)), below.mul(x).sum().reshape(slope.shape)];
+    },
+  );
+}
+
+function leakyRelu(x: Tensor, slope: number): Tensor {
+  const attributes = { T: float32, alpha: float(slope) };
+  return differentiable(
+    [x],
+    ([x], save) => {
+      save([x]);
+      return op('LeakyRelu', [x], attributes);
+    },
+    (dy, [x]) => [op('LeakyReluGrad', [dy, x as Tensor], attributes)],
   );
 }
 

@@ -27,7 +27,8 @@ export function product(x: Tensor, weight: Tensor, transposed: boolean): Tensor 
   );
 }
 
-function biasAdd(x: Tensor, bias: Tensor): Tensor {
+/** Adds a bias [C] to the last axis. */
+export function biasAdd(x: Tensor, bias: Tensor): Tensor {
   return differentiable(
     [x, bias],
     ([x, bias]) => op('BiasAdd', [x, bias], { T: float32 }),
@@ -75,18 +76,20 @@ function batchProduct(a: Tensor, b: Tensor, adjointB: boolean): Tensor {
  *
  * @param qkv queries, keys and values side by side, each head after head: [N, S, 3 * heads * d]
  * @param dropout applied to the attention weights @default none
+ * @param attend gives the weights of the scores [N, heads, S, S] @default their softmax
  * @returns [N, S, heads * d]
  */
 export function selfAttention(
   qkv: Tensor,
   heads: number,
   dropout: (weights: Tensor) => Tensor = (weights) => weights,
+  attend: (scores: Tensor) => Tensor = softmax,
 ): Tensor {
   const [, length, width] = qkv.shape as [number, number, number];
   const size = width / 3 / heads;
   const parts = transpose(reshape(qkv, [-1, length, 3, heads, size]), [2, 0, 3, 1, 4]);
   const [queries, keys, values] = tf.unstack(parts, 0) as [Tensor, Tensor, Tensor];
-  const weights = softmax(batchProduct(queries.mul(1 / Math.sqrt(size)), keys, true));
+  const weights = attend(batchProduct(queries.mul(1 / Math.sqrt(size)), keys, true));
   const mixed = batchProduct(dropout(weights), values, false);
   return reshape(transpose(mixed, [0, 2, 1, 3]), [-1, length, heads * size]);
 }

@@ -2,7 +2,7 @@
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { tf } from '../native/tensorflow';
 import { relu } from './activation';
-import { concat } from './layout';
+import { concat, reshape } from './layout';
 import { differentiable, float, float32, int, ops } from './op';
 import { useOwnKernels } from './own-kernels';
 
@@ -30,8 +30,8 @@ export interface BatchNormOptions {
 }
 
 /**
- * Batch normalisation over all but the last axis of [N, H, W, C] (Ioffe & Szegedy, https://arxiv.org/abs/1502.03167), as PyTorch's
- * BatchNorm2d: the batch is normalised by its biased variance, the running variance follows the unbiased one.
+ * Batch normalisation over all but the last axis of [N, ...spatial, C] (Ioffe & Szegedy, https://arxiv.org/abs/1502.03167), as PyTorch's
+ * BatchNorm2d and BatchNorm3d: the batch is normalised by its biased variance, the running variance follows the unbiased one.
  *
  * @param x several stand for their concatenation along the channels
  */
@@ -44,7 +44,12 @@ export function batchNorm(
   const list = x instanceof tf.Tensor ? [x] : [...x];
   const { relu: withRelu = false, update } = options;
   if (update && useOwnKernels()) return ownBatchNorm(list, affine, running, { ...options, update });
-  const y = tensorflowBatchNorm(concat(list, 3), affine, running, options);
+  const whole = concat(list, (list[0] as Tensor).rank - 1);
+  const channels = whole.shape.at(-1) as number;
+  // TensorFlow's op takes two spatial axes
+  const flat = whole.rank === 4 ? whole : reshape(whole, [-1, 1, whole.shape.at(-2) as number, channels]);
+  const normalized = tensorflowBatchNorm(flat, affine, running, options);
+  const y = whole.rank === 4 ? normalized : reshape(normalized, [-1, ...whole.shape.slice(1)]);
   return withRelu ? relu(y) : y;
 }
 

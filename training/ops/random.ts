@@ -39,28 +39,42 @@ export function randomNormal(shape: readonly number[], deviation: number, key: R
   );
 }
 
-/**
- * Zeroes a share of the values and scales the rest so that their mean stays (Srivastava et al., JMLR 15, 2014).
- *
- * @param perChannel drop whole channels (the last axis) of each sample, as PyTorch's Dropout2d does
- */
-export function dropout(x: Tensor, rate: number, key: RandomKey, perChannel = false): Tensor {
+/** Ones, and as a dropped share of them zeros, scaled so that the mean is 1: of the shape of x, or 1 along some of its axes. */
+function kept(x: Tensor, rate: number, key: RandomKey, alike: readonly number[]): Tensor {
   let shape = op('Shape', [x], { T: float32, out_type: int32 });
-  if (perChannel) {
-    // keep the first and last dimension, 1 in between
-    const ends = vector(x.shape.map((_, axis) => (axis === 0 || axis === x.rank - 1 ? 1 : 0)));
-    shape = shape.mul(ends).add(vector(x.shape.map((_, axis) => (axis === 0 || axis === x.rank - 1 ? 0 : 1))));
+  if (alike.length > 0) {
+    shape = shape
+      .mul(vector(x.shape.map((_, axis) => (alike.includes(axis) ? 0 : 1))))
+      .add(vector(x.shape.map((_, axis) => (alike.includes(axis) ? 1 : 0))));
   }
-  const keep = statelessUniform(shape, key)
+  return statelessUniform(shape, key)
     .greaterEqual(rate)
     .cast('float32')
     .div(1 - rate);
+}
+
+function scaled(x: Tensor, factors: Tensor): Tensor {
   return differentiable(
     [x],
     ([x], save) => {
-      save([keep]);
-      return x.mul(keep);
+      save([factors]);
+      return x.mul(factors);
     },
-    (dy, [keep]) => [dy.mul(keep as Tensor)],
+    (dy, [factors]) => [dy.mul(factors as Tensor)],
   );
+}
+
+/**
+ * Zeroes a share of the values and scales the rest so that their mean stays (Srivastava et al., JMLR 15, 2014).
+ *
+ * @param perChannel drop whole channels (the last axis) of each sample, as PyTorch's Dropout2d and Dropout3d do
+ */
+export function dropout(x: Tensor, rate: number, key: RandomKey, perChannel = false): Tensor {
+  const spatial = x.shape.map((_, axis) => axis).slice(1, -1);
+  return scaled(x, kept(x, rate, key, perChannel ? spatial : []));
+}
+
+/** Zeroes a share of the samples and scales the rest (Huang et al., https://arxiv.org/abs/1603.09382). */
+export function dropPath(x: Tensor, rate: number, key: RandomKey): Tensor {
+  return scaled(x, kept(x, rate, key, x.shape.map((_, axis) => axis).slice(1)));
 }

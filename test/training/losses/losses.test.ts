@@ -7,7 +7,7 @@ import { ClassificationCounter } from '../../../training/engine/metrics/classifi
 import { crossEntropy, diceLoss, focalLoss, type LossOptions, makeLoss } from '../../../training/losses';
 import { hasBf16, inspectMachine } from '../../../training/native/machine';
 import { tf } from '../../../training/native/tensorflow';
-import { conv2d } from '../../../training/ops/convolution';
+import { convolve } from '../../../training/ops/convolution';
 import { assertClose } from '../assert-close';
 import { readFixture } from '../fixture';
 
@@ -102,7 +102,7 @@ async function throughConvolution(options: LossOptions, precision: 'fp32' | 'bf1
       labels: { dtype: 'int32', shape: [-1, SIDE, SIDE] },
     },
     ({ images, kernel, labels }) => {
-      const loss = (weight: Tensor) => makeLoss(options)(conv2d(images, weight, { padding: 1 }), labels);
+      const loss = (weight: Tensor) => makeLoss(options)(convolve(images, weight, { padding: 1 }), labels);
       const { value, grad } = tf.valueAndGrad(loss)(kernel);
       return { loss: value, gradient: grad };
     },

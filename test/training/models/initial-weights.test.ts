@@ -6,7 +6,12 @@ import { CompiledRuntime } from '../../../training/compiler/compiled';
 import { Model } from '../../../training/engine/model';
 import { densenet } from '../../../training/models/densenet';
 import { type Network, type ParameterSpec, parameterCount } from '../../../training/models/network';
+import { resnet } from '../../../training/models/resnet';
+import { segresnet } from '../../../training/models/segresnet';
+import { swinUNETR } from '../../../training/models/swin-unetr';
+import { unet } from '../../../training/models/unet';
 import { vit } from '../../../training/models/vit';
+import { convStemViT } from '../../../training/models/vit-conv';
 import { readFixture } from '../fixture';
 
 /** Over the values of three networks. */
@@ -19,6 +24,18 @@ const { networks: expected } = readFixture<{ networks: Record<string, Record<str
 const networks: Record<string, () => Network> = {
   densenet121: () => densenet({ inChannels: 1, classes: 2 }),
   vit: () => vit({ inChannels: 1, classes: 2, imageSize: [128, 128], layers: 2, qkvBias: true }),
+  resnet18: () => resnet({ inChannels: 1, classes: 2 }),
+  vit_conv: () => convStemViT({ inChannels: 3, classes: 4, imageSize: [32, 32], layers: 1 }),
+  segresnet: () =>
+    segresnet({ inChannels: 1, classes: 2, blocksDown: [1, 1], blocksUp: [1], upsampleMode: 'pixelshuffle' }),
+  segresnet_deconv: () =>
+    segresnet({ inChannels: 1, classes: 2, blocksDown: [1, 1], blocksUp: [1], upsampleMode: 'deconv' }),
+  unet: () =>
+    unet({
+      ...{ inChannels: 1, classes: 2, channels: [8, 16], strides: [2], residualUnits: 2 },
+      norm: { name: 'group', groups: 2 },
+    }),
+  swinunetr: () => swinUNETR({ spatialDims: 2, inChannels: 1, classes: 2, featureSize: 12, depths: [1, 1, 1, 1] }),
 };
 
 function statisticsOf(values: readonly Float32Array[]): Statistics {

@@ -39,8 +39,9 @@ async function runKernel(name: string, inputs: Inputs, attributes: Attributes, d
   const place = (input: KernelInput): number => {
     const tensor = 'rounded' in input ? input.rounded : input;
     const { float32, bfloat16 } = DataType;
-    const output = add('Placeholder', [], { dtype: typeAttribute(float32) })[0]?.id as number;
-    feeds.push({ output, dtype: float32, shape: tensor.shape, data: tensor.dataSync() as Float32Array });
+    const given = DataType[tensor.dtype as 'float32' | 'int32'];
+    const output = add('Placeholder', [], { dtype: typeAttribute(given) })[0]?.id as number;
+    feeds.push({ output, dtype: given, shape: tensor.shape, data: tensor.dataSync() as Float32Array });
     if (!('rounded' in input)) return output;
     const half = cast(output, float32, bfloat16);
     return dtype === bfloat16 ? half : cast(half, bfloat16, float32);

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { native, tf } from '../../../training/native/tensorflow';
+import { groupNorm } from '../../../training/ops/group-normalization';
 import { batchNorm, layerNorm } from '../../../training/ops/normalization';
 import { evaluate, normal } from './gradients';
 
@@ -18,6 +19,11 @@ const dy = normal([3, 40, 40, 54], 5);
 const results = [
   ...evaluate((...x) => batchNorm(x, { scale, offset }, running, { update, relu: true }), list, dy),
   ...evaluate((x) => layerNorm(x as Tensor, scale, offset), [normal([3, 40, 40, 54], 6)], dy),
+  ...evaluate(
+    (x, slope) => groupNorm(x as Tensor, scale, offset, { groups: 6, slope: slope as Tensor }),
+    [normal([3, 40, 40, 54], 7), tf.scalar(0.2)],
+    dy,
+  ),
 ];
 for (const values of results) hash.update(values);
 process.stdout.write(hash.digest('hex'));

@@ -13,6 +13,9 @@ static void RegisterKernels() {
     scanline::RegisterLayerNorm();
     scanline::RegisterGelu();
     scanline::RegisterSoftmaxGrad();
+    scanline::RegisterGroupNorm();
+    scanline::RegisterAxisProduct();
+    scanline::RegisterWindowSoftmax();
     return true;
   }();
   (void)registered;

@@ -4,80 +4,17 @@
 // normalises growing lists of the same features. The moments of a tensor are an op of their own, so that they are computed once
 // however many normalisations read it. The backward pass recomputes which values the ReLU let through, so its input is never stored.
 #include <algorithm>
-#include <type_traits>
 
 #include "kernel.h"
 #include "parallel.h"
+#include "rows.h"
 
 namespace scanline {
 
 namespace {
 
-// Rows are reduced in blocks of about this many values: first within a block, then over the blocks, in an order that does not depend
-// on the threads.
-constexpr int64_t kBlockValues = 1 << 16;
-
-// Moments are taken of no more rows than this at once: so few float32 values may be added up one by one, and a strip of them stays in the
-// first cache for a second pass.
-constexpr int64_t kMomentsRows = 512;
-
-struct Blocks {
-  int64_t rows, rows_each, count;
-  Blocks(int64_t rows, int64_t columns, int64_t most_rows = kBlockValues)
-      : rows(rows),
-        rows_each(std::clamp<int64_t>(kBlockValues / std::max<int64_t>(1, columns), 1, most_rows)),
-        count((rows + rows_each - 1) / rows_each) {}
-  int64_t begin(int64_t block) const { return block * rows_each; }
-  int64_t length(int64_t block) const { return std::min(rows, (block + 1) * rows_each) - begin(block); }
-};
-
-// Rows are passed over in tiles that stay in the first cache, and within a tile in strips of channels, so that what is summed over the
-// rows of a tile is summed in registers.
-constexpr int64_t kTileRows = 16;
-constexpr int64_t kStrip = 16;
-
-// The number of channels of a whole strip, as a constant; the functions of strips take it or a smaller number.
-using WholeStrip = std::integral_constant<int64_t, kStrip>;
-
-// The channels of one tensor of the list in a tile: x's rows follow each other, those of all channels together are `stride` apart.
-template <typename T>
-struct Tile {
-  int64_t rows, columns, stride;
-  const T* x;
-};
-
 #define SCANLINE_LOOPS "batch_norm_loops.h"
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
-namespace avx512 {
-#include SCANLINE_LOOPS
-}
-#pragma GCC pop_options
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-namespace avx2 {
-#include SCANLINE_LOOPS
-}
-#pragma GCC pop_options
-namespace baseline {
-#include SCANLINE_LOOPS
-}
-
-enum class Family { kBaseline, kAvx2, kAvx512 };
-
-Family DetectFamily() {
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-    return Family::kAvx512;
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? Family::kAvx2 : Family::kBaseline;
-}
-
-const Family kFamily = DetectFamily();
-
-// Calls a loop of the family of this machine's processor.
-#define SCANLINE_CALL(loop, ...)                                       \
-  (kFamily == Family::kAvx512 ? avx512::loop(__VA_ARGS__)             \
-                              : kFamily == Family::kAvx2 ? avx2::loop(__VA_ARGS__) : baseline::loop(__VA_ARGS__))
+#include "families.h"
 
 template <typename T>
 void Apply(const Tile<T>& tile, T* y, const float* a, const float* b, bool relu) {
@@ -93,45 +30,6 @@ void GradSums(const Tile<T>& tile, const T* dy, const float* a, const float* b, 
 template <typename T>
 void GradApply(const Tile<T>& tile, const T* dy, T* dx, const float* a, const float* b, const float* k, const float* l, bool relu) {
   relu ? SCANLINE_CALL(GradApply<true>, tile, dy, dx, a, b, k, l) : SCANLINE_CALL(GradApply<false>, tile, dy, dx, a, b, k, l);
-}
-
-// Adds up what the blocks found, in double precision: [blocks][2][columns] -> two columns of sums.
-void Combine(const std::vector<float>& partial, int64_t blocks, int64_t columns, std::vector<double>& first, std::vector<double>& second) {
-  first.assign(columns, 0);
-  second.assign(columns, 0);
-  for (int64_t block = 0; block < blocks; block++) {
-    const float* values = partial.data() + block * 2 * columns;
-    for (int64_t c = 0; c < columns; c++) {
-      first[c] += values[c];
-      second[c] += values[columns + c];
-    }
-  }
-}
-
-// Mean and biased variance from what the blocks found, [blocks][pivot, sum, square][columns], in double precision: the squares about
-// the mean of all are those about a block's own mean, and for each of its rows the square between the two means (Chan et al.,
-// https://doi.org/10.1080/00031305.1983.10483115).
-void CombineMoments(const std::vector<float>& partial, const Blocks& blocks, int64_t columns, float* mean, float* variance) {
-  std::vector<double> total(columns), squares(columns);
-  const double rows = static_cast<double>(blocks.rows);
-  for (int64_t block = 0; block < blocks.count; block++) {
-    const float *pivot = partial.data() + block * 3 * columns, *sum = pivot + columns;
-    const double length = static_cast<double>(blocks.length(block));
-    for (int64_t c = 0; c < columns; c++) total[c] += pivot[c] * length + sum[c];
-  }
-  for (int64_t block = 0; block < blocks.count; block++) {
-    const float *pivot = partial.data() + block * 3 * columns, *sum = pivot + columns, *square = sum + columns;
-    const double length = static_cast<double>(blocks.length(block));
-    for (int64_t c = 0; c < columns; c++) {
-      // sum and square of x - mean, from those of x - pivot
-      const double shift = pivot[c] - total[c] / rows;
-      squares[c] += square[c] + shift * (2 * sum[c] + shift * length);
-    }
-  }
-  for (int64_t c = 0; c < columns; c++) {
-    mean[c] = static_cast<float>(total[c] / rows);
-    variance[c] = static_cast<float>(squares[c] < 0 ? 0 : squares[c] / rows);  // a NaN stays one
-  }
 }
 
 // One tensor of the list that is normalised, and where its channels begin among all.

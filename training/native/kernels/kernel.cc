@@ -6,6 +6,7 @@ void SetShape(TF_ShapeInferenceContext* context, int output, int rule, TF_Status
   TF_ShapeHandle* shape = TF_NewShapeHandle();
   TF_ShapeInferenceContextGetInput(context, rule >= 0 ? rule : 0, shape, status);
   if (rule == kLastAxis) TF_ShapeInferenceContextSubshape(context, shape, -1, INT64_MAX, shape, status);
+  if (rule == kAllButFirstAxis) TF_ShapeInferenceContextSubshape(context, shape, 1, INT64_MAX, shape, status);
   if (rule == kAllButLastAxis) TF_ShapeInferenceContextSubshape(context, shape, 0, -1, shape, status);
   if (TF_GetCode(status) == TF_OK) TF_ShapeInferenceContextSetOutput(context, output, shape, status);
   TF_DeleteShapeHandle(shape);
@@ -26,6 +27,14 @@ float FloatAttribute(TF_OpKernelConstruction* construction, const char* name) {
   const KernelStatus status = NewKernelStatus();
   float value = 0;
   TF_OpKernelConstruction_GetAttrFloat(construction, name, &value, status.get());
+  if (TF_GetCode(status.get()) != TF_OK) TF_OpKernelConstruction_Failure(construction, status.get());
+  return value;
+}
+
+int32_t IntAttribute(TF_OpKernelConstruction* construction, const char* name) {
+  const KernelStatus status = NewKernelStatus();
+  int32_t value = 0;
+  TF_OpKernelConstruction_GetAttrInt32(construction, name, &value, status.get());
   if (TF_GetCode(status.get()) != TF_OK) TF_OpKernelConstruction_Failure(construction, status.get());
   return value;
 }

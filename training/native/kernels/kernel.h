@@ -53,10 +53,15 @@ class Call {
   // An output of the same shape as `like`; it takes over the memory of input `reuse` where nobody else needs that.
   Tensor OutputLike(int index, const Tensor& like, int reuse = -1) {
     const std::vector<int64_t> shape = Shape(like);
-    if (reuse < 0) return Allocate(index, TF_TensorType(like.get()), shape);
-    int forwarded;
-    return Tensor(TF_ForwardInputOrAllocateOutput(context_, &reuse, 1, index, shape.data(), static_cast<int>(shape.size()), &forwarded,
-                                                  status_.get()));
+    return reuse < 0 ? Allocate(index, TF_TensorType(like.get()), shape) : Forward(index, shape, reuse);
+  }
+
+  // An output of the same shape as input `reuse`, of which `input` is the kernel's hold: that is given up, so that the memory can be taken
+  // over. Pointers to it stay valid, for TensorFlow still holds the input.
+  Tensor OutputInPlaceOf(int index, Tensor& input, int reuse) {
+    const std::vector<int64_t> shape = Shape(input);
+    input.reset();
+    return Forward(index, shape, reuse);
   }
 
   // A float32 for each row of `like`.
@@ -66,8 +71,23 @@ class Call {
     return Allocate(index, TF_FLOAT, shape);
   }
 
+  // A float32 of the shape of `like` without its first axis.
+  Tensor OutputWithoutFirstAxis(int index, const Tensor& like) {
+    std::vector<int64_t> shape = Shape(like);
+    shape.erase(shape.begin());
+    return Allocate(index, TF_FLOAT, shape);
+  }
+
   // A float32 vector.
   Tensor OutputVector(int index, int64_t length) { return Allocate(index, TF_FLOAT, {length}); }
+
+  // A float32 matrix.
+  Tensor OutputMatrix(int index, int64_t rows, int64_t columns) { return Allocate(index, TF_FLOAT, {rows, columns}); }
+
+  // An output of the type of `like` with three axes.
+  Tensor OutputCube(int index, const Tensor& like, int64_t depth, int64_t rows, int64_t columns) {
+    return Allocate(index, TF_TensorType(like.get()), {depth, rows, columns});
+  }
 
   // An output of the shape of `like`, but for its last axis.
   Tensor OutputWithLastAxis(int index, const Tensor& like, int64_t length) {
@@ -111,6 +131,12 @@ class Call {
     return shape;
   }
 
+  Tensor Forward(int index, const std::vector<int64_t>& shape, int reuse) {
+    int forwarded;
+    return Tensor(TF_ForwardInputOrAllocateOutput(context_, &reuse, 1, index, shape.data(), static_cast<int>(shape.size()), &forwarded,
+                                                  status_.get()));
+  }
+
   Tensor Allocate(int index, TF_DataType dtype, const std::vector<int64_t>& shape) {
     size_t bytes = TF_DataTypeSize(dtype);
     for (const int64_t length : shape) bytes *= length;
@@ -133,6 +159,7 @@ struct OpSpec {
 // Rules for the shape of an output: the number of the input whose shape it has, or one of these, of input 0.
 constexpr int kLastAxis = -1;
 constexpr int kAllButLastAxis = -2;
+constexpr int kAllButFirstAxis = -3;
 
 void SetShape(TF_ShapeInferenceContext* context, int output, int rule, TF_Status* status);
 
@@ -168,11 +195,15 @@ void Register(const OpSpec& spec) {
 
 float FloatAttribute(TF_OpKernelConstruction* construction, const char* name);
 bool BoolAttribute(TF_OpKernelConstruction* construction, const char* name);
+int32_t IntAttribute(TF_OpKernelConstruction* construction, const char* name);
 
 // Registers the ops of one file each; all must have been before a graph uses any.
 void RegisterBatchNorm();
 void RegisterLayerNorm();
 void RegisterGelu();
 void RegisterSoftmaxGrad();
+void RegisterGroupNorm();
+void RegisterAxisProduct();
+void RegisterWindowSoftmax();
 
 }  // namespace scanline
