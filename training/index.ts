@@ -1,6 +1,12 @@
 // The trainer as a library: what scripts of one's own import. Loading it loads TensorFlow, which `scanline setup` provides.
 export { describeSplit, parseGroupKey, type SplitOptions, type SplitReport, split } from './data/split';
-export { type ClassifierConfig, openClassifier, readWeights } from './engine/artifact';
+export {
+  type ClassifierConfig,
+  type ModelConfig,
+  openModel,
+  readWeights,
+  type SegmenterConfig,
+} from './engine/artifact';
 export { type FitOptions, type FitResult, fit } from './engine/fit';
 export {
   SegmentationCounter,
@@ -8,7 +14,7 @@ export {
   type SegmentationMetrics,
 } from './engine/metrics/segmentation';
 export { averageSurfaceDistance, hausdorffDistance, surfaceDistances } from './engine/metrics/surface';
-export { openForInference, type Prediction, predict } from './engine/predict';
+export { openClassifier, openForInference, type Prediction, predict } from './engine/predict';
 export { modelQualityReport } from './engine/report';
 export { readSafetensors, writeSafetensors } from './engine/safetensors';
 export { type Predict, type SlidingWindowOptions, slidingWindow, slidingWindowSlabs } from './engine/sliding-window';

@@ -1,4 +1,4 @@
-// scanline predict: what a trained model says of images.
+// scanline predict: what a trained model says of images, or of volumes.
 import { createWriteStream, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
@@ -14,15 +14,18 @@ interface Options {
 
 export function predictCommand(): Command {
   return new Command('predict')
-    .description('print one JSON line per image: path, label, probabilities')
+    .description('print one JSON line per image (path, label, probabilities), or write a mask per volume')
     .requiredOption('--model <folder>', 'what `scanline train --out` wrote')
-    .requiredOption('--data <path>', 'an image, or a folder of images')
-    .option('--out <folder>', 'also gets predictions.jsonl')
+    .requiredOption('--data <path>', 'an image or a folder of images; a volume, a subject or a folder of them')
+    .option('--out <folder>', 'also gets predictions.jsonl; of volumes the masks, {subject}.nii.gz')
     .option('--workers <number>', 'threads that decode images', positiveInteger, 2)
     .addOption(
       new Option('--on-bad-file <what>', 'a file that cannot be read').choices(['fail', 'skip']).default('fail'),
     )
-    .addHelpText('after', '\nExample:\n  scanline predict --model runs/first --data images/test > predictions.jsonl\n')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  scanline predict --model runs/first --data images/test > predictions.jsonl\n  scanline predict --model runs/tissue --data volumes/test --out masks\n',
+    )
     .action(async ({ model, data, out, workers, onBadFile }: Options) => {
       const { predict } = await import('../../training/engine/predict.js');
       if (out !== undefined) mkdirSync(out, { recursive: true });
@@ -32,7 +35,7 @@ export function predictCommand(): Command {
         skipped++;
         process.stderr.write(`left out: ${path} cannot be read (${reason})\n`);
       };
-      for await (const prediction of predict(model, data, { workers, onBadFile, report })) {
+      for await (const prediction of predict(model, data, { workers, onBadFile, report, ...(out && { out }) })) {
         const line = `${JSON.stringify(prediction)}\n`;
         process.stdout.write(line);
         file?.write(line);

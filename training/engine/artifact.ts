@@ -1,4 +1,4 @@
-// A trained classifier in a folder: weights, what rebuilds the network, its classes, and a SavedModel for TensorFlow.
+// A trained model in a folder: weights, what rebuilds the network, its classes, and a SavedModel for TensorFlow.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -7,15 +7,16 @@ import type { Runtime } from '../compiler/runtime';
 import { writeSavedModel } from '../compiler/saved-model';
 import type { ImageSize } from '../data/decode';
 import { LABEL_FILE, labelsToJson } from '../data/labels';
+import type { Shape } from '../data/volumes/volume';
 import { UserError } from '../errors';
 import type { Hyperparameters } from '../hyperparameters';
-import { buildNetwork } from '../models';
+import { buildNetwork, type NetworkShape } from '../models';
 import type { Network } from '../models/network';
 import { tensorflowVersion } from '../native/install';
 import { flavour } from '../native/tensorflow';
 import { Inference } from './inference';
 import { Model, type Weights } from './model';
-import { normalize, probabilities } from './preprocessing';
+import { imageInput, type NetworkInput, probabilities, windowInput } from './preprocessing';
 import { readSafetensors, writeSafetensors } from './safetensors';
 
 /** What config.json holds: all that a network is rebuilt from, besides its weights. */
@@ -25,6 +26,29 @@ export interface ClassifierConfig {
   readonly hyperparameters: Hyperparameters;
   readonly image: ImageSize;
   readonly classes: readonly string[];
+}
+
+/** What config.json holds of a network that gives a class to each voxel. */
+export interface SegmenterConfig {
+  readonly format: 'scanline-segmenter';
+  readonly version: 1;
+  readonly hyperparameters: Hyperparameters;
+  /** What the network sees: windows of prepared volumes. */
+  readonly window: { readonly shape: Shape; readonly channels: number };
+  /** Names of the channels, in their order. */
+  readonly modalities: readonly string[];
+  readonly classes: readonly string[];
+  /** What stands for each class in label volumes. */
+  readonly labels: readonly number[];
+}
+
+export type ModelConfig = ClassifierConfig | SegmenterConfig;
+
+/** What the network of a model is fed with. */
+export function inputOf(config: ModelConfig): NetworkInput {
+  return config.format === 'scanline-segmenter'
+    ? windowInput(config.window.shape, config.window.channels)
+    : imageInput(config.image, config.hyperparameters.normalize);
 }
 
 /** How good a model was in validation: what score.json holds. */
@@ -37,20 +61,24 @@ export interface Score {
 }
 
 export const SCORE_FILE = 'score.json';
+const FORMATS: ReadonlySet<string> = new Set(['scanline-classifier', 'scanline-segmenter']);
+
 const CONFIG_FILE = 'config.json';
 const WEIGHTS_FILE = 'model.safetensors';
 const SAVED_MODEL_FOLDER = 'saved_model';
 
-export function networkOf({ hyperparameters, image, classes }: ClassifierConfig): Network {
-  return buildNetwork(hyperparameters, {
-    inChannels: image.channels,
-    classes: classes.length,
-    imageSize: [image.height, image.width],
-  });
+/** What the data decided of a network. */
+export function networkShape(config: ModelConfig): NetworkShape {
+  const { sample } = inputOf(config);
+  return { inChannels: sample.at(-1) as number, classes: config.classes.length, imageSize: sample.slice(0, -1) };
+}
+
+export function networkOf(config: ModelConfig): Network {
+  return buildNetwork(config.hyperparameters, networkShape(config));
 }
 
 /** Writes weights and what rebuilds their network. MONAI's network takes the weights by `load_state_dict`. */
-export async function writeWeights(folder: string, weights: Weights, config: ClassifierConfig): Promise<void> {
+export async function writeWeights(folder: string, weights: Weights, config: ModelConfig): Promise<void> {
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, CONFIG_FILE), `${JSON.stringify(config, null, 2)}\n`);
   await writeFile(join(folder, LABEL_FILE), labelsToJson(config.classes));
@@ -61,15 +89,18 @@ export function readWeights(folder: string): Promise<Weights> {
   return readSafetensors(join(folder, WEIGHTS_FILE));
 }
 
-/** Writes the SavedModel beside the weights: raw pixel values [null, H, W, C] in, `probabilities` and `logits` out. */
-export async function writeServable(folder: string, model: Model, config: ClassifierConfig): Promise<void> {
-  const { height, width, channels } = config.image;
+/**
+ * Writes the SavedModel beside the weights, `probabilities` and `logits` out. In: raw pixel values [null, H, W, C] of images; of volumes
+ * windows [null, I, J, K, C] that are prepared as the hyperparameters say.
+ */
+export async function writeServable(folder: string, model: Model, config: ModelConfig): Promise<void> {
   const frozen = await model.frozen();
+  const { sample, prepare } = inputOf(config);
   const body = ({ images }: Record<string, Tensor>) => {
-    const logits = frozen(normalize(images as Tensor, config.hyperparameters.normalize));
+    const logits = frozen(prepare(images as Tensor));
     return { probabilities: probabilities(logits), logits };
   };
-  const inputs = { images: { dtype: 'float32', shape: [-1, height, width, channels] } } as const;
+  const inputs = { images: { dtype: 'float32', shape: [-1, ...sample] } } as const;
   await writeSavedModel(join(folder, SAVED_MODEL_FOLDER), inputs, body, tensorflowVersion(flavour));
 }
 
@@ -108,31 +139,38 @@ export function findArtifact(folder: string): string {
   );
 }
 
-export function readConfig(folder: string): ClassifierConfig {
+export function readConfig(folder: string): ModelConfig {
   const path = join(folder, CONFIG_FILE);
-  const config = JSON.parse(readFileSync(path, 'utf8')) as ClassifierConfig;
-  if (config.format === 'scanline-classifier' && config.version === 1) return config;
+  const config = JSON.parse(readFileSync(path, 'utf8')) as ModelConfig;
+  if (FORMATS.has(config.format) && config.version === 1) return config;
   throw new UserError(
     `${path} is ${config.format} version ${config.version}, which this Scanline does not know.`,
     'use the Scanline that wrote it.',
   );
 }
 
-/** A classifier ready to be asked. */
-export interface OpenClassifier {
-  readonly config: ClassifierConfig;
+/** A model ready to be asked. */
+export interface OpenModel<Config extends ModelConfig = ModelConfig> {
+  readonly config: Config;
   readonly inference: Inference;
 }
 
+export type OpenClassifier = OpenModel<ClassifierConfig>;
+
+/** Whether a model says of an image what it is, and not of each voxel of a volume. */
+export function classifies(model: OpenModel): model is OpenClassifier {
+  return model.config.format === 'scanline-classifier';
+}
+
 /**
- * Loads a classifier into a runtime.
+ * Loads a model into a runtime.
  *
  * @throws UserError when the folder holds none, or it is damaged
  */
-export async function openClassifier(folder: string, runtime: Runtime): Promise<OpenClassifier> {
+export async function openModel(folder: string, runtime: Runtime): Promise<OpenModel> {
   const path = findArtifact(folder);
   const config = readConfig(path);
   const model = new Model(networkOf(config), runtime);
   await model.load(await readWeights(path));
-  return { config, inference: new Inference(runtime, model, config.image, config.hyperparameters.normalize) };
+  return { config, inference: new Inference(runtime, model, inputOf(config)) };
 }

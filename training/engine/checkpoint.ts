@@ -4,7 +4,7 @@ import { cp, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Values, Variable } from '../compiler/runtime';
 import { UserError } from '../errors';
-import { type ClassifierConfig, SCORE_FILE, type Score, writeWeights } from './artifact';
+import { type ModelConfig, SCORE_FILE, type Score, writeWeights } from './artifact';
 import { type Averages, type Model, toStateDict, type Weights } from './model';
 import type { LossScaleState } from './optimization/loss-scale';
 import type { PlateauState } from './optimization/schedules';
@@ -22,6 +22,8 @@ export interface EpochRecord {
   readonly valid_accuracy?: number;
   readonly valid_f1?: number;
   readonly valid_auc?: number;
+  readonly valid_dice?: number;
+  readonly valid_iou?: number;
 }
 
 /** One of the best models so far. */
@@ -86,7 +88,7 @@ const MODEL_FILE = 'model.safetensors';
 const OPTIMIZER_FILE = 'optimizer.safetensors';
 /** A best model, with what rebuilds its network. */
 export interface NewBest extends Score {
-  readonly config: ClassifierConfig;
+  readonly config: ModelConfig;
 }
 
 const NAME = /^checkpoint_(\d+)_(\d+)$/;

@@ -7,8 +7,9 @@ import { UserError } from '../errors';
 import { packageRoot } from '../native/cache';
 import { inspectMachine } from '../native/machine';
 import {
-  type ClassifierConfig,
   findArtifact,
+  inputOf,
+  type ModelConfig,
   networkOf,
   readConfig,
   readWeights,
@@ -40,7 +41,7 @@ async function readStateDict(path: string): Promise<Weights> {
  *
  * @throws UserError when there is no such file, or naming every weight that does not fit
  */
-export async function weightsToModel(path: string, config: ClassifierConfig, folder: string): Promise<void> {
+export async function weightsToModel(path: string, config: ModelConfig, folder: string): Promise<void> {
   const weights = await readStateDict(path);
   const runtime = new CompiledRuntime({ threads: inspectMachine().cores });
   try {
@@ -63,16 +64,17 @@ export async function weightsToModel(path: string, config: ClassifierConfig, fol
 export async function modelToWeights(folder: string, path: string): Promise<number> {
   const artifact = findArtifact(folder);
   const weights = await readWeights(artifact);
-  const { hyperparameters, classes, image } = readConfig(artifact);
+  const config = readConfig(artifact);
+  const { hyperparameters, classes } = config;
   await writeSafetensors(path, weights, {
     network: hyperparameters.model_name,
     classes: JSON.stringify(classes),
-    image: JSON.stringify(image),
+    sample: JSON.stringify(inputOf(config).sample),
   });
   return weights.size;
 }
 
 /** The configuration of an existing model. @throws UserError when the folder holds none */
-export function configOf(folder: string): ClassifierConfig {
+export function configOf(folder: string): ModelConfig {
   return readConfig(findArtifact(folder));
 }

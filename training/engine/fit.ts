@@ -1,27 +1,23 @@
-// Trains a classifier. The whole course of a training can be read here, from top to bottom.
+// Trains a network. The whole course of a training can be read here, from top to bottom.
 import { existsSync } from 'node:fs';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { fingerprint, type PartFolders } from '../data/image-folders';
-import { type Batch, DecodePool, type OnBadFile } from '../data/loader';
+import type { OnBadFile } from '../data/loader';
+import type { PartFolders } from '../data/parts';
 import { UserError } from '../errors';
 import type { Hyperparameters } from '../hyperparameters';
 import { TrainingConsole } from '../tracking/console';
-import type { Image } from '../tracking/events';
 import { Mlflow, mlflowServer, type RunStatus } from '../tracking/mlflow';
-import { contactSheet } from '../tracking/pictures';
 import { SystemMetrics } from '../tracking/system-metrics';
 import { TensorBoard } from '../tracking/tensorboard';
 import { readWeights, writeServable } from './artifact';
 import { bestOf, modeOf, ranked, scoreOf } from './best';
 import { Checkpoints, type EpochRecord, type Identity, type Progress, startOfTraining } from './checkpoint';
-import { type FitData, fitData } from './fit-data';
 import { fitModel } from './fit-model';
-import { evaluate } from './inference';
-import type { ClassificationMetrics } from './metrics/classification';
 import { learningRate, Plateau } from './optimization/schedules';
 import { Speed } from './speed';
+import { openTask, type Scores } from './tasks';
 
 export interface FitOptions {
   readonly hyperparameters: Hyperparameters;
@@ -80,53 +76,45 @@ async function rehearse(options: FitOptions): Promise<FitResult> {
 
 async function run(options: FitOptions): Promise<FitResult> {
   const console = new TrainingConsole(join(options.outputDir, options.hyperparameters.model_name, 'logs'));
-  const pool = new DecodePool(options.hyperparameters.num_workers);
-  const resources: Disposable[] = [];
+  const resources: Resource[] = [];
   let status: RunStatus = 'FAILED';
   try {
-    const result = await train(options, console, pool, resources);
+    const result = await train(options, console, resources);
     status = result.bestModel === undefined ? 'KILLED' : 'FINISHED';
     return result;
   } finally {
-    for (const resource of resources) await resource.dispose(status);
-    await pool.close();
+    for (const resource of resources) await resource.close(status);
     await console.close();
   }
 }
 
 /** Something that must be freed however training ends. */
-interface Disposable {
-  dispose(status: RunStatus): void | Promise<void>;
+interface Resource {
+  close(status: RunStatus): void | Promise<void>;
 }
 
-async function train(
-  options: FitOptions,
-  console: TrainingConsole,
-  pool: DecodePool,
-  resources: Disposable[],
-): Promise<FitResult> {
+async function train(options: FitOptions, console: TrainingConsole, resources: Resource[]): Promise<FitResult> {
   const { hyperparameters: h } = options;
   const output = join(options.outputDir, h.model_name);
   const line = (text: string) => console.line(text);
   const began = performance.now();
 
   // what is learned from, and what learns
-  const data = await fitData(options, pool, line);
-  const { classes } = data.folders;
-  const model = await fitModel(options, data, line);
+  const task = await openTask(options, line);
+  resources.push(task);
+  const model = await fitModel(options, task, line);
   resources.push(model);
-  const { trainee, step, updater, inference, lossScale, config } = model;
-  const validate = () => evaluate(inference, data.valid, classes, { classWeights: data.classWeights });
+  const { trainee, step, updater, inference, lossScale } = model;
 
   // how its rate moves, and what the best is
   const epochs = options.fastDevRun ? 1 : h.num_epochs;
-  const monitor = h.monitor === 'auto' ? 'valid_loss' : h.monitor;
+  const monitor = h.monitor === 'auto' ? task.monitor : h.monitor;
   const mode = modeOf(monitor);
   const patience = h.early_stopping_rounds > 0 ? h.early_stopping_rounds : Number.POSITIVE_INFINITY;
   const plateau = new Plateau({ mode, patience: h.lr_patience, factor: h.lr_factor, peak: h.learning_rate });
   const schedule = {
     name: h.lr_schedule,
-    steps: epochs * Math.ceil(data.train.batches / h.accumulate_grad_batches),
+    steps: epochs * Math.ceil(task.train.batches / h.accumulate_grad_batches),
     warmupSteps: h.warmup_steps,
   };
   const rateAt = (update: number) =>
@@ -134,7 +122,7 @@ async function train(
 
   // where it starts
   const models = options.checkpointDir ?? join(output, 'model');
-  const checkpoints = new Checkpoints(models, identityOf(data.folders.samples, options), h.num_to_keep);
+  const checkpoints = new Checkpoints(models, identityOf(task.fingerprint, options), h.num_to_keep);
   const from = checkpointToResume(options.resume ?? 'auto', checkpoints);
   let progress = startOfTraining();
   if (from === undefined) {
@@ -149,7 +137,7 @@ async function train(
   const tensorboard = new TensorBoard(join(output, 'logs', 'tensorboard'));
   if (model.graph) tensorboard.graph(model.graph);
   const mlflow = openMlflow(options, { folder: models, resume: from !== undefined, line });
-  if (mlflow) resources.push({ dispose: (status) => mlflow.close(status) });
+  if (mlflow) resources.push(mlflow);
   const system = new SystemMetrics();
   let outOfTime = false;
 
@@ -157,9 +145,9 @@ async function train(
     const { epoch } = progress;
     const speed = new Speed();
     let rate = rateAt(Math.max(0, progress.update - 1));
-    for await (const batch of speed.watch(data.train.epoch(epoch, progress.batch))) {
+    for await (const batch of speed.watch(task.train.epoch(epoch, progress.batch))) {
       rate = rateAt(progress.update);
-      const last = batch.number + 1 === data.train.batches;
+      const last = batch.number + 1 === task.train.batches;
       const { loss, correct, ...done } = await step.run(batch, rate, progress.step, { update: progress.update, last });
       const overflow = done.skipped && (lossScale?.state.scale ?? 0) >= 1;
       if (!Number.isFinite(loss) && !overflow && !(lossScale && !done.updated)) throw divergence(progress, rate);
@@ -172,10 +160,10 @@ async function train(
       progress.epochCorrect += correct;
       progress.epochImages += batch.count;
       speed.step(batch.count);
-      const { batches } = data.train;
+      const { batches } = task.train;
       console.step({ epoch, epochs, batch: progress.batch, batches, loss, ...speed.report() });
       tensorboard.scalars(progress.step, { 'loss/step': loss, learning_rate: rate });
-      if (batch.number === 0) tensorboard.image(progress.step, 'train/batch', await pictureOf(batch, data));
+      if (batch.number === 0) tensorboard.image(progress.step, 'train/batch', await task.picture(batch));
       if (options.signal?.aborted) {
         await checkpoints.save(trainee, progress);
         await checkpoints.settled();
@@ -190,32 +178,24 @@ async function train(
 
     if (progress.epochImages === 0)
       throw new UserError(
-        `none of the ${data.folders.samples.train.length} training images could be read.`,
-        'check the files, and that they are PNG or JPEG.',
+        `none of the training ${task.samples} could be read.`,
+        'check the files; `scanline data check` lists what is wrong with them.',
       );
     const validated = outOfTime || epoch === epochs || epoch % h.val_interval === 0;
-    const validation = validated ? await validate() : undefined;
+    const validation = validated ? await task.validate(inference) : undefined;
     const record: EpochRecord = {
       epoch,
       train_loss: progress.epochLoss / progress.epochImages,
       train_accuracy: progress.epochCorrect / progress.epochImages,
       learning_rate: rate,
       images_per_second: speed.report().imagesPerSecond,
-      ...(validation && scoresOf(validation, 'valid')),
+      ...(validation && named(validation.overall, 'valid')),
     };
     progress.history.push(record);
     console.metrics({ ...record });
-    tensorboard.scalars(progress.step, {
-      'loss/train': record.train_loss,
-      'loss/valid': record.valid_loss,
-      'accuracy/train': record.train_accuracy,
-      'accuracy/valid': record.valid_accuracy,
-      'f1/valid': record.valid_f1,
-      'auc/valid': record.valid_auc,
-      images_per_second: record.images_per_second,
-    });
+    tensorboard.scalars(progress.step, chartsOf(record));
     tensorboard.flush();
-    mlflow?.metrics(epoch, { ...record, ...(validation && classScores(validation)), ...system.report() });
+    mlflow?.metrics(epoch, { ...record, ...(validation && named(validation.ofClasses, 'valid')), ...system.report() });
 
     let best: { epoch: number; score: number } | undefined;
     if (validation) {
@@ -230,8 +210,8 @@ async function train(
         progress.plateau = plateau.state;
       }
     }
-    const written = best && { ...best, monitor, mode, config };
-    if (outOfTime && progress.batch < data.train.batches) {
+    const written = best && { ...best, monitor, mode, config: task.config };
+    if (outOfTime && progress.batch < task.train.batches) {
       // in the middle of an epoch: what was saved above is what a resumed training goes on from
       if (written) await checkpoints.saveModel(trainee, progress, written);
     } else {
@@ -244,19 +224,18 @@ async function train(
   // what is left behind
   if (outOfTime) line(`time is up at ${placeOf(progress)}; the same command goes on from the last checkpoint`);
   else if (progress.epoch <= epochs) line(`stopped early: no better ${monitor} in ${patience} validations`);
-  const bad = new Set([...data.train.bad, ...data.valid.bad]);
-  if (bad.size > 0) line(`${bad.size} files that cannot be read were left out`);
+  if (task.leftOut() > 0) line(`${task.leftOut()} ${task.samples} that cannot be read were left out`);
   const best = bestOf(progress);
   const bestModel = checkpoints.bestModel(best.epoch);
   const finished = trainee.model;
   await finished.load(await readWeights(bestModel));
   await updater.startAverages();
-  if (data.test) {
-    const test = await evaluate(inference, data.test, classes, { classWeights: data.classWeights });
-    console.metrics(scoresOf(test, 'test'));
-    mlflow?.metrics(best.epoch, scoresOf(test, 'test'));
+  if (task.test) {
+    const test = named((await task.test(inference)).overall, 'test');
+    console.metrics(test);
+    mlflow?.metrics(best.epoch, test);
   }
-  await writeServable(bestModel, finished, config);
+  await writeServable(bestModel, finished, task.config);
   const copies = [
     options.checkpointDir && join(output, 'model'),
     options.modelDir && join(options.modelDir, h.model_name),
@@ -279,50 +258,30 @@ function openMlflow(
   return server && new Mlflow({ ...server, runName, resume, parameters, line, stateFile: join(folder, 'mlflow.json') });
 }
 
-/** Precision, recall, F1 and AUC of each class, by names that trackers sort by. */
-function classScores({ classes }: ClassificationMetrics): Record<string, number> {
+const placeOf = ({ epoch, step }: Progress) => `epoch ${epoch}, step ${step}`;
+
+/** An epoch's metrics by the charts that they are drawn in: those of both parts in one. */
+function chartsOf({ epoch, ...metrics }: EpochRecord): Scores {
   return Object.fromEntries(
-    classes.flatMap(({ name, precision, recall, f1, auc }) =>
-      Object.entries({ precision, recall, f1, auc }).map(([metric, value]) => [`valid_${metric}/${name}`, value]),
-    ),
+    Object.entries(metrics).map(([name, value]) => [name.replace(/^(train|valid)_(.*)$/, '$2/$1'), value]),
   );
 }
 
-/** Images that are shown of a batch. */
-const SHOWN = 16;
-
-/** What the network sees: the first images of a batch, augmented. */
-function pictureOf({ images, count }: Batch, { image }: FitData): Promise<Image> {
-  return contactSheet({ values: images, count: Math.min(count, SHOWN), ...image });
-}
-
-const placeOf = ({ epoch, step }: Progress) => `epoch ${epoch}, step ${step}`;
-
-/** The metrics of a part by the names that they are printed under; one that does not exist is left out. */
-function scoresOf<Part extends 'valid' | 'test'>(
-  { loss, accuracy, f1, auc }: ClassificationMetrics,
-  part: Part,
-): Record<`${Part}_${'loss' | 'accuracy' | 'f1'}`, number> & Partial<Record<`${Part}_auc`, number>> {
-  const scores = { loss, accuracy, f1, ...(Number.isFinite(auc) && { auc }) };
-  return Object.fromEntries(Object.entries(scores).map(([name, value]) => [`${part}_${name}`, value])) as never;
+/** The scores of a part by the names that they are printed under. */
+function named(scores: Scores, part: 'valid' | 'test'): Scores {
+  return Object.fromEntries(Object.entries(scores).map(([name, value]) => [`${part}_${name}`, value]));
 }
 
 /** Hyperparameters that do not touch the steps that are done, and so may change when a training is resumed. */
 const FREE_TO_CHANGE = new Set(['num_workers', 'checkpoint_interval', 'num_to_keep', 'early_stopping_rounds']);
 
-type Samples = Parameters<typeof fingerprint>[0];
-
-function identityOf(
-  samples: Readonly<Record<'train' | 'valid', Samples>>,
-  { hyperparameters, folders }: FitOptions,
-): Identity {
+function identityOf(data: string, { hyperparameters }: FitOptions): Identity {
   const extendable = ['constant', 'plateau'].includes(hyperparameters.lr_schedule);
   const fixed = Object.entries(hyperparameters).filter(([name]) => {
     const extends_ = name === 'num_epochs' && extendable;
     return !FREE_TO_CHANGE.has(name) && !name.includes('mlflow') && !extends_;
   });
-  const root = folders.train ?? folders.data ?? '';
-  return { data: fingerprint([...samples.train, ...samples.valid], root), hyperparameters: Object.fromEntries(fixed) };
+  return { data, hyperparameters: Object.fromEntries(fixed) };
 }
 
 function checkpointToResume(asked: string, checkpoints: Checkpoints): string | undefined {

@@ -1,37 +1,35 @@
 // What a model says of images: logits for batches, metrics over a data set.
 import type { Program, Runtime } from '../compiler/runtime';
-import type { ImageSize } from '../data/decode';
 import type { Batch, Loader } from '../data/loader';
 import { UserError } from '../errors';
 import { ClassificationCounter, type ClassificationMetrics } from './metrics/classification';
 import type { Averages, Model } from './model';
-import { type Normalization, normalize } from './preprocessing';
+import type { NetworkInput } from './preprocessing';
 
-/** The inference program of a model: raw pixel values in, logits out. */
+/** The inference program of a model: samples in, logits out. */
 export class Inference {
   private readonly program: Program<'images', 'logits'>;
 
-  constructor(
-    runtime: Runtime,
-    model: Model,
-    private readonly image: ImageSize,
-    normalization: Normalization,
-    averages?: Averages,
-  ) {
-    const shape = [-1, image.height, image.width, image.channels];
-    this.program = runtime.program({ images: { dtype: 'float32', shape } }, ({ images }) => ({
-      logits: model.infer(normalize(images, normalization), averages),
+  private readonly sample: readonly number[];
+
+  constructor(runtime: Runtime, model: Model, { sample, prepare }: NetworkInput, averages?: Averages) {
+    this.sample = sample;
+    this.program = runtime.program({ images: { dtype: 'float32', shape: [-1, ...sample] } }, ({ images }) => ({
+      logits: model.infer(prepare(images), averages),
     }));
   }
 
-  /** @param images raw pixel values, [count, height, width, channels] @returns logits of each image */
+  /** @param samples [count, ...sample] @returns logits, [count, classes] of images, [count, I, J, K, classes] of volumes */
+  async run(samples: Float32Array, count: number): Promise<Float32Array> {
+    const { logits } = await this.program.run({ images: { shape: [count, ...this.sample], data: samples } });
+    return logits.data as Float32Array;
+  }
+
+  /** @param images [count, H, W, C] @returns logits of each image */
   async logits(images: Float32Array, count: number): Promise<number[][]> {
-    const { height, width, channels } = this.image;
-    const { logits } = await this.program.run({ images: { shape: [count, height, width, channels], data: images } });
-    const classes = logits.shape[1] as number;
-    return Array.from({ length: count }, (_, row) =>
-      Array.from(logits.data.slice(row * classes, (row + 1) * classes) as Float32Array),
-    );
+    const logits = await this.run(images, count);
+    const classes = logits.length / count;
+    return Array.from({ length: count }, (_, row) => Array.from(logits.subarray(row * classes, (row + 1) * classes)));
   }
 }
 

@@ -1,10 +1,19 @@
 // Evaluation results as SageMaker's model registry shows them.
 import type { ClassificationMetrics } from './metrics/classification';
+import type { VolumeScores } from './segmentation';
 
 interface Metric {
   readonly value: number;
   readonly standard_deviation: 'NaN';
 }
+
+/** A number that does not exist, as the distance to a surface that is not there, is left out. */
+const metrics = (values: Readonly<Record<string, number | undefined>>) =>
+  Object.fromEntries(
+    Object.entries(values).flatMap(([name, value]) =>
+      value !== undefined && Number.isFinite(value) ? [[name, metric(value)]] : [],
+    ),
+  );
 
 const metric = (value: number): Metric => ({ value, standard_deviation: 'NaN' });
 
@@ -29,5 +38,22 @@ export function modelQualityReport({ accuracy, loss, classes, confusion, count }
     },
     classes: Object.fromEntries(classes.map(({ name, ...metrics }) => [name, metrics])),
     images: count,
+  };
+}
+
+/** The JSON of a report on segmented volumes: means over the volumes, and of each class. The registry keeps it as it is. */
+export function segmentationReport({ classes, count, confusion: _, ...means }: VolumeScores): unknown {
+  const { dice, iou, hausdorff95, surfaceDistance, loss } = means;
+  return {
+    segmentation_metrics: metrics({
+      ...{ dice, iou, hausdorff95, surface_distance: surfaceDistance, cross_entropy: loss },
+    }),
+    classes: Object.fromEntries(
+      classes.map(({ name, unmatched, ...scores }) => [
+        name,
+        Object.fromEntries(Object.entries({ ...scores, unmatched }).filter(([, value]) => Number.isFinite(value))),
+      ]),
+    ),
+    volumes: count,
   };
 }

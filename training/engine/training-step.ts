@@ -1,18 +1,15 @@
 // One step of training as one program: forward, backward, update.
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { type Program, type Runtime, scalar } from '../compiler/runtime';
-import type { ImageSize } from '../data/decode';
-import type { Batch } from '../data/loader';
 import { crossEntropy, type Loss } from '../losses';
 import { tf } from '../native/tensorflow';
 import type { Model } from './model';
 import type { Optimizer } from './optimization/optimizers';
 import { type UpdateInput, type UpdateOptions, Updater } from './optimization/updater';
-import { type Normalization, normalize } from './preprocessing';
+import type { NetworkInput } from './preprocessing';
+import type { TaskBatch } from './tasks/task';
 
-export interface StepOptions extends UpdateOptions {
-  readonly image: ImageSize;
-  readonly normalize: Normalization;
+export interface StepOptions extends UpdateOptions, NetworkInput {
   /** @default the cross-entropy */
   readonly loss?: Loss;
   /** Of the random numbers that the network draws. */
@@ -21,7 +18,7 @@ export interface StepOptions extends UpdateOptions {
 
 export interface StepResult {
   readonly loss: number;
-  /** Images of the batch that were classified right, before the update. */
+  /** Samples of the batch that were classified right before the update; of a volume the share of its voxels. */
   readonly correct: number;
   /** Whether the weights were to be moved: not, while gradients are summed over batches. */
   readonly updated: boolean;
@@ -39,13 +36,17 @@ export interface StepPlace {
 
 type Input = 'pixels' | 'labels' | 'step' | UpdateInput;
 
-/** How many rows have their largest logit at their label: for the body of a program. */
+/** How many samples have their largest logit at their label, each by its share of voxels: for the body of a program. */
 function countCorrect(logits: Tensor, labels: Tensor): Tensor {
-  return tf.argMax(logits, 1).equal(labels).cast('float32').sum();
+  const right = tf.argMax(logits, -1).equal(labels).cast('float32');
+  const voxels = Array.from({ length: labels.rank - 1 }, (_, axis) => axis + 1);
+  return (voxels.length === 0 ? right : right.mean(voxels)).sum();
 }
 
 export class TrainingStep {
   readonly updater: Updater;
+  /** Of a sample: none for a class, a volume's for a segmentation. */
+  private readonly labelShape: readonly number[];
   private readonly program: Program<Input, 'loss' | 'correct' | 'finite'>;
 
   constructor(
@@ -54,20 +55,21 @@ export class TrainingStep {
     optimizer: Optimizer,
     private readonly options: StepOptions,
   ) {
-    const { image, loss = crossEntropy, seed, normalize: normalization, ...updates } = options;
+    const { sample, loss = crossEntropy, seed, prepare, ...updates } = options;
+    this.labelShape = sample.length === 3 ? [] : sample.slice(0, -1);
     const updater = new Updater(runtime, model.trained, optimizer, updates);
     this.updater = updater;
     this.program = runtime.program(
       {
-        pixels: { dtype: 'float32', shape: [-1, image.height, image.width, image.channels] },
-        labels: { dtype: 'int32', shape: [-1] },
+        pixels: { dtype: 'float32', shape: [-1, ...sample] },
+        labels: { dtype: 'int32', shape: [-1, ...this.labelShape] },
         step: { dtype: 'int32', shape: [] },
         ...updater.inputs,
       },
       ({ pixels, labels, step, ...numbers }) => {
         let result: { loss: Tensor; correct: Tensor } | undefined;
         const { gradients } = model.gradients(
-          normalize(pixels, normalization),
+          prepare(pixels),
           (site) => ({ seed, site, step }),
           (logits) => {
             const value = loss(logits, labels);
@@ -83,12 +85,16 @@ export class TrainingStep {
   }
 
   /** @param step 0 for the first of the training; dropout draws by it */
-  async run(batch: Batch, learningRate: number, step: number, place: StepPlace = {}): Promise<StepResult> {
-    const { height, width, channels } = this.options.image;
+  async run(
+    batch: Omit<TaskBatch, 'number'>,
+    learningRate: number,
+    step: number,
+    place: StepPlace = {},
+  ): Promise<StepResult> {
     const { update = step, last = false } = place;
     const { loss, correct, finite } = await this.program.run({
-      pixels: { shape: [batch.count, height, width, channels], data: batch.images },
-      labels: { shape: [batch.count], data: batch.labels },
+      pixels: { shape: [batch.count, ...this.options.sample], data: batch.images },
+      labels: { shape: [batch.count, ...this.labelShape], data: batch.labels },
       step: scalar.int(step),
       ...this.updater.feeds(learningRate, update, batch.count),
     });

@@ -19,7 +19,8 @@ export const DATA_HYPERPARAMETERS = [
     min: 1,
     max: 4096,
     default: 32,
-    description: 'images of a training step',
+    modelDefaults: { segresnet: 2, unet: 2, swinunetr: 2 },
+    description: 'images of a training step, or volumes, each of which gives num_samples crops',
   },
   {
     name: 'num_workers',

@@ -1,6 +1,6 @@
 // A trained classifier as the server sees it: images in, labels and probabilities out.
 import { decodeImage, type ImageSize } from '../data/decode';
-import { interpret, openForInference, type Prediction } from '../engine/predict';
+import { interpret, openClassifier, type Prediction } from '../engine/predict';
 import { Refusal } from './refusal';
 import type { Instance, ServedModel } from './served-model';
 
@@ -43,7 +43,7 @@ function csvField(text: string): string {
  * @throws UserError when the folder holds none, or it is damaged
  */
 export async function serveClassifier(folder: string, maxPixels: number): Promise<ServedModel<Float32Array, Result>> {
-  const { config, inference, close } = await openForInference(folder);
+  const { config, inference, close } = await openClassifier(folder);
   const { image, classes } = config;
   const length = image.height * image.width * image.channels;
   const read = async (instance: Instance): Promise<Float32Array> => {

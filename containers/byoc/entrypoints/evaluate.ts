@@ -1,4 +1,4 @@
-// The evaluation stage: a model and held-out images in, evaluation.json out, as SageMaker's model registry reads it.
+// The evaluation stage: a model and held-out images or volumes in, evaluation.json out, as SageMaker's model registry reads it.
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,9 +8,22 @@ import { extract } from 'tar';
 import { inBase, runEntryPoint } from '../../../training/container';
 import { labelledImages } from '../../../training/data/image-folders';
 import { DecodePool, Loader } from '../../../training/data/loader';
+import { VolumePool } from '../../../training/data/volumes/loader';
+import { subjectsToPredict } from '../../../training/data/volumes/subjects';
+import {
+  classifies,
+  type OpenClassifier,
+  type OpenModel,
+  type SegmenterConfig,
+} from '../../../training/engine/artifact';
 import { evaluate } from '../../../training/engine/inference';
 import { openForInference } from '../../../training/engine/predict';
-import { modelQualityReport } from '../../../training/engine/report';
+import { inferenceLoader } from '../../../training/engine/predict-volumes';
+import { modelQualityReport, segmentationReport } from '../../../training/engine/report';
+import { evaluateVolumes } from '../../../training/engine/segmentation';
+
+/** Threads that read images or volumes. */
+const WORKERS = 2;
 
 /** Opens the model: SageMaker hands a training job's on as model.tar.gz. */
 async function openModel(folder: string) {
@@ -25,6 +38,40 @@ async function openModel(folder: string) {
   }
 }
 
+interface Evaluated {
+  /** What evaluation.json holds. */
+  readonly report: unknown;
+  /** The same in short, for the log. */
+  readonly line: string;
+}
+
+async function evaluateImages({ config, inference }: OpenClassifier, data: string): Promise<Evaluated> {
+  const pool = new DecodePool(WORKERS);
+  const samples = labelledImages(data, config.classes);
+  const loader = new Loader({ samples, size: config.image, batchSize: 32, pool, onBadFile: 'fail' });
+  try {
+    const metrics = await evaluate(inference, loader, config.classes);
+    return { report: modelQualityReport(metrics), line: `accuracy=${metrics.accuracy}; images=${metrics.count};` };
+  } finally {
+    await pool.close();
+  }
+}
+
+async function evaluateSubjects({ config, inference }: OpenModel<SegmenterConfig>, data: string): Promise<Evaluated> {
+  const pool = new VolumePool(WORKERS);
+  const subjects = subjectsToPredict(data, config.modalities.join() === 'image' ? undefined : config.modalities);
+  const loader = inferenceLoader(config, { subjects, pool, onBadFile: 'fail' });
+  try {
+    const scores = await evaluateVolumes(inference, loader.volumes(), config, { surfaces: true });
+    return {
+      report: segmentationReport(scores),
+      line: `dice=${scores.dice}; iou=${scores.iou}; volumes=${scores.count};`,
+    };
+  } finally {
+    await pool.close();
+  }
+}
+
 runEntryPoint(async (args) => {
   const { values } = parseArgs({
     args: [...args],
@@ -34,17 +81,12 @@ runEntryPoint(async (args) => {
       output: { type: 'string', default: '/opt/ml/processing/output/evaluation' },
     },
   });
-  const { config, inference, close } = await openModel(inBase(values.model));
-  const pool = new DecodePool(2);
-  const samples = labelledImages(inBase(values.data), config.classes);
-  const loader = new Loader({ samples, size: config.image, batchSize: 32, pool, onBadFile: 'fail' });
-  const metrics = await evaluate(inference, loader, config.classes);
-  await pool.close();
-  close();
+  const model = await openModel(inBase(values.model));
+  const { report, line } = classifies(model)
+    ? await evaluateImages(model, inBase(values.data))
+    : await evaluateSubjects(model as OpenModel<SegmenterConfig>, inBase(values.data));
+  model.close();
   await mkdir(inBase(values.output), { recursive: true });
-  await writeFile(
-    join(inBase(values.output), 'evaluation.json'),
-    `${JSON.stringify(modelQualityReport(metrics), null, 2)}\n`,
-  );
-  process.stdout.write(`accuracy=${metrics.accuracy}; images=${metrics.count};\n`);
+  await writeFile(join(inBase(values.output), 'evaluation.json'), `${JSON.stringify(report, null, 2)}\n`);
+  process.stdout.write(`${line}\n`);
 });

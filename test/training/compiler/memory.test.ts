@@ -9,6 +9,7 @@ import { scalar } from '../../../training/compiler/runtime';
 import { Inference } from '../../../training/engine/inference';
 import { Model } from '../../../training/engine/model';
 import { makeOptimizer } from '../../../training/engine/optimization/optimizers';
+import { imageInput } from '../../../training/engine/preprocessing';
 import { TrainingStep } from '../../../training/engine/training-step';
 import { vit } from '../../../training/models/vit';
 import { tf } from '../../../training/native/tensorflow';
@@ -50,7 +51,7 @@ test('1,000 compiled training steps leave memory as it is', async () => {
   const runtime = new CompiledRuntime({});
   const model = new Model(network(), runtime);
   const optimizer = makeOptimizer(runtime, model.trained, { name: 'adam' });
-  const step = new TrainingStep(runtime, model, optimizer, { image, normalize: 'minmax', seed: 0 });
+  const step = new TrainingStep(runtime, model, optimizer, { ...imageInput(image, 'minmax'), seed: 0 });
   await model.initialise(0);
   await optimizer.initialise();
   const batch = (count: number) => ({
@@ -78,7 +79,7 @@ test('an eager program leaves no tensor behind', async () => {
   const runtime = new EagerRuntime();
   const model = new Model(network(), runtime);
   const optimizer = makeOptimizer(runtime, model.trained, { name: 'adam' });
-  const step = new TrainingStep(runtime, model, optimizer, { image, normalize: 'minmax', seed: 0 });
+  const step = new TrainingStep(runtime, model, optimizer, { ...imageInput(image, 'minmax'), seed: 0 });
   await model.initialise(0);
   await optimizer.initialise();
   const batch = { number: 0, count: 2, indices: [], images: new Float32Array(2 * 64 * 64), labels: new Int32Array(2) };
@@ -94,9 +95,9 @@ test('recording leaves no tensor behind', () => {
   const runtime = new CompiledRuntime({});
   const model = new Model(network(), runtime);
   new TrainingStep(runtime, model, makeOptimizer(runtime, model.trained, { name: 'adam' }), {
-    ...{ image, normalize: 'minmax', seed: 0 },
+    ...{ ...imageInput(image, 'minmax'), seed: 0 },
   });
-  new Inference(runtime, model, image, 'minmax');
+  new Inference(runtime, model, imageInput(image, 'minmax'));
   assert.equal(tf.memory().numTensors, numTensors);
   runtime.dispose();
 });

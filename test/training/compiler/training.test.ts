@@ -8,6 +8,7 @@ import { randomSource } from '../../../training/data/random';
 import { Inference } from '../../../training/engine/inference';
 import { Model } from '../../../training/engine/model';
 import { makeOptimizer, type OptimizerName } from '../../../training/engine/optimization/optimizers';
+import { imageInput } from '../../../training/engine/preprocessing';
 import { TrainingStep } from '../../../training/engine/training-step';
 import { densenet } from '../../../training/models/densenet';
 import type { Network } from '../../../training/models/network';
@@ -41,8 +42,8 @@ function batchOf(count: number, key: number) {
 async function train(build: () => Network, runtime: Runtime, optimizer: OptimizerName, sizes: readonly number[]) {
   const model = new Model(build(), runtime);
   const mover = makeOptimizer(runtime, model.trained, { name: optimizer, weightDecay: 0.01 });
-  const step = new TrainingStep(runtime, model, mover, { image, normalize: 'minmax', seed: 5 });
-  const inference = new Inference(runtime, model, image, 'minmax');
+  const step = new TrainingStep(runtime, model, mover, { ...imageInput(image, 'minmax'), seed: 5 });
+  const inference = new Inference(runtime, model, imageInput(image, 'minmax'));
   await model.initialise(5);
   await mover.initialise();
   const losses: number[] = [];
@@ -101,7 +102,7 @@ test('dropout differs from step to step', async () => {
     const runtime = new CompiledRuntime({});
     const network = new Model(model(dropout)(), runtime);
     const still = makeOptimizer(runtime, network.trained, { name: 'sgd' });
-    const step = new TrainingStep(runtime, network, still, { image, normalize: 'minmax', seed: 5 });
+    const step = new TrainingStep(runtime, network, still, { ...imageInput(image, 'minmax'), seed: 5 });
     await network.initialise(5);
     await still.initialise();
     const batch = batchOf(4, 0);

@@ -87,9 +87,10 @@ test('every val_interval epochs are validated, and the last', () => {
 });
 
 test('every metric that the trainer promises is found in its log by the pattern for SageMaker', () => {
-  const missing = METRICS.map(({ name }) => name).filter(
-    (name) => !new RegExp(metricRegex(name), 'm').test(run.stdout),
-  );
+  const promised = METRICS.filter((metric) => !('task' in metric) || metric.task === 'classification');
+  const missing = promised
+    .map(({ name }) => name)
+    .filter((name) => !new RegExp(metricRegex(name), 'm').test(run.stdout));
   assert.deepEqual(missing, []);
 });
 
@@ -186,7 +187,7 @@ test('a file that cannot be read ends the training by name, or is left out, name
   const skipped = await scanline(...args, '--out', join(folder, 'skipped'), '--on-bad-file=skip');
   assert.equal(skipped.status, 0, skipped.stderr);
   assert.equal(skipped.stdout.match(/left out: .*along\/bad\.png cannot be read/g)?.length, 1);
-  assert.match(skipped.stdout, /\n1 files that cannot be read were left out\n/);
+  assert.match(skipped.stdout, /\n1 images that cannot be read were left out\n/);
 });
 
 test('a training of whose images none can be read is refused: there is no model to be had', async () => {
@@ -200,7 +201,7 @@ test('a training of whose images none can be read is refused: there is no model 
   const args = ['--data', unreadable, '--out', out, ...TINY, '--in_channels=1', '--on-bad-file=skip'];
   const { status, stderr } = await scanline('train', ...args);
   assert.equal(status, 1);
-  assert.match(stderr, /none of the 6 training images could be read/);
+  assert.match(stderr, /none of the training images could be read/);
 });
 
 test('class weights of another number than the classes are refused', async () => {

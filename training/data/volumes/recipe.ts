@@ -1,7 +1,7 @@
 // Which transforms the hyperparameters ask for, in the order in which MONAI's tutorials have them.
 import type { Hyperparameters } from '../../hyperparameters';
 import type { TransformSpec } from './transforms';
-import type { Shape } from './volume';
+import { shapeOf } from './volume';
 
 type Scaling = Pick<
   Hyperparameters,
@@ -61,7 +61,7 @@ type Range = readonly [number, number];
  * setting must not change what another draws.
  */
 export function augmentTransforms(h: Hyperparameters): TransformSpec[] {
-  const spatialSize = h.roi_size as unknown as Shape;
+  const spatialSize = shapeOf(h.roi_size);
   return [
     { name: 'SpatialPad', spatialSize },
     { name: 'RandCropByPosNegLabel', spatialSize, pos: h.pos_neg_ratio, neg: 1, numSamples: h.num_samples },

@@ -3,6 +3,11 @@
 /** Voxels along i, j and k. */
 export type Shape = readonly [i: number, j: number, k: number];
 
+/** A number for each axis; the last of them stands for those that are not given. */
+export function shapeOf([i = 1, j = i, k = j]: readonly number[]): Shape {
+  return [i, j, k];
+}
+
 /** Voxel indices to world coordinates (RAS+, mm): a 4 x 4 matrix, row by row. */
 export type Affine = readonly number[];
 

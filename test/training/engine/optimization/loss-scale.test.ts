@@ -5,6 +5,7 @@ import { CompiledRuntime } from '../../../../training/compiler/compiled';
 import { Model } from '../../../../training/engine/model';
 import { LossScale } from '../../../../training/engine/optimization/loss-scale';
 import { makeOptimizer, type OptimizerName } from '../../../../training/engine/optimization/optimizers';
+import { imageInput } from '../../../../training/engine/preprocessing';
 import { TrainingStep } from '../../../../training/engine/training-step';
 import { vit } from '../../../../training/models/vit';
 
@@ -28,7 +29,7 @@ async function trainer(name: OptimizerName, lossScale?: LossScale) {
   const model = new Model(network, runtime);
   const optimizer = makeOptimizer(runtime, model.trained, { name, weightDecay: 0.1 });
   const step = new TrainingStep(runtime, model, optimizer, {
-    ...{ image, normalize: 'none', seed: 0 },
+    ...{ ...imageInput(image, 'none'), seed: 0 },
     ...(lossScale && { lossScale }),
   });
   await model.initialise(0);

@@ -9,6 +9,7 @@ import { Model } from '../../../../training/engine/model';
 import { LossScale } from '../../../../training/engine/optimization/loss-scale';
 import { makeOptimizer, type OptimizerName } from '../../../../training/engine/optimization/optimizers';
 import { clip, type UpdateOptions, Updater } from '../../../../training/engine/optimization/updater';
+import { imageInput } from '../../../../training/engine/preprocessing';
 import { TrainingStep } from '../../../../training/engine/training-step';
 import { vit } from '../../../../training/models/vit';
 import { assertClose } from '../../assert-close';
@@ -128,7 +129,7 @@ async function trainer(options: UpdateOptions, runtime: Runtime = new CompiledRu
   });
   const model = new Model(network, runtime);
   const optimizer = makeOptimizer(runtime, model.trained, { name: 'adam', weightDecay: 0.1 });
-  const step = new TrainingStep(runtime, model, optimizer, { image, normalize: 'none', seed: 0, ...options });
+  const step = new TrainingStep(runtime, model, optimizer, { ...imageInput(image, 'none'), seed: 0, ...options });
   await model.initialise(0);
   await step.updater.initialise();
   const state = async () => [...(await model.values()), ...(await runtime.read(optimizer.state))];

@@ -1,32 +1,36 @@
-// The images of a training: found, split into folds, cut down where asked, and loaded.
+// Classification of images in class folders: found, split into folds, cut down where asked, loaded, and counted.
 import { join, relative } from 'node:path';
-import { probeChannels } from '../data/decode';
-import { foldsOf } from '../data/folds';
-import { describeImages, findImages, type ImageFolders, type Part, type Sample } from '../data/image-folders';
-import { type DecodePool, Loader, type LoaderOptions } from '../data/loader';
-import { randomSource, shuffled } from '../data/random';
-import { grouper, parseGroupKey } from '../data/split';
-import { UserError } from '../errors';
-import type { Hyperparameters } from '../hyperparameters';
-import { pair } from '../models';
-import { inspectMachine } from '../native/machine';
-import type { FitOptions } from './fit';
+import { probeChannels } from '../../data/decode';
+import { foldsOf } from '../../data/folds';
+import {
+  describeImages,
+  findImages,
+  fingerprint,
+  type ImageFolders,
+  type Part,
+  type Sample,
+} from '../../data/image-folders';
+import { DecodePool, Loader, type LoaderOptions } from '../../data/loader';
+import { randomSource, shuffled } from '../../data/random';
+import { grouper, parseGroupKey } from '../../data/split';
+import { UserError } from '../../errors';
+import type { Hyperparameters } from '../../hyperparameters';
+import { type Loss, makeLoss } from '../../losses';
+import { pair } from '../../models';
+import { inspectMachine } from '../../native/machine';
+import { contactSheet } from '../../tracking/pictures';
+import type { FitOptions } from '../fit';
+import { evaluate, type Inference } from '../inference';
+import { scoresOfClasses, type Task } from './task';
 
-export interface FitData {
-  readonly folders: ImageFolders;
-  readonly image: { readonly height: number; readonly width: number; readonly channels: number };
-  readonly train: Loader;
-  readonly valid: Loader;
-  /** Undefined where there is no test part. */
-  readonly test: Loader | undefined;
-  readonly classWeights: readonly number[] | undefined;
-}
+/** Images that are shown of a batch. */
+const SHOWN = 16;
 
 /** Share of the machine's memory that the decoded images of a part may take. */
 const CACHE_SHARE = 0.125;
 
 /** @throws UserError for data or settings that the user must mend */
-export async function fitData(options: FitOptions, pool: DecodePool, line: (text: string) => void): Promise<FitData> {
+export async function classification(options: FitOptions, line: (text: string) => void): Promise<Task> {
   const { hyperparameters: h } = options;
   const found = findImages(options.folders, {
     validFraction: h.valid_fraction,
@@ -35,11 +39,12 @@ export async function fitData(options: FitOptions, pool: DecodePool, line: (text
   });
   const folders = cutDown(h.num_folds > 1 ? inFolds(found, options) : found, options);
   for (const text of [...folders.notes, ...describeImages(folders)]) line(text);
-  const { samples } = folders;
+  const { samples, classes } = folders;
   const [height, width] = pair(h.img_size);
   const channels =
     h.in_channels === 'auto' ? await probeChannels(samples.train.map(({ path }) => path)) : Number(h.in_channels);
   const image = { height, width, channels };
+  const pool = new DecodePool(h.num_workers);
   const common: Omit<LoaderOptions, 'samples'> = {
     size: image,
     batchSize: h.batch_size,
@@ -49,14 +54,43 @@ export async function fitData(options: FitOptions, pool: DecodePool, line: (text
   };
   const cacheBytes = inspectMachine().memory * CACHE_SHARE;
   const random = { seed: h.seed, augmentation: augmentationOf(options) };
-  return {
-    folders,
-    image,
-    train: new Loader({ ...common, cacheBytes, samples: samples.train, random }),
-    valid: new Loader({ ...common, cacheBytes, samples: samples.valid }),
-    test: samples.test.length > 0 ? new Loader({ ...common, samples: samples.test }) : undefined,
-    classWeights: classWeightsOf(h.class_weights, found),
+  const train = new Loader({ ...common, cacheBytes, samples: samples.train, random });
+  const valid = new Loader({ ...common, cacheBytes, samples: samples.valid });
+  const test = samples.test.length > 0 ? new Loader({ ...common, samples: samples.test }) : undefined;
+  const classWeights = classWeightsOf(h.class_weights, found);
+  const score = async (inference: Inference, loader: Loader) => {
+    const metrics = await evaluate(inference, loader, classes, { classWeights });
+    const { loss, accuracy, f1, auc } = metrics;
+    return {
+      overall: { loss, accuracy, f1, ...(Number.isFinite(auc) && { auc }) },
+      ofClasses: scoresOfClasses(metrics.classes, ['precision', 'recall', 'f1', 'auc']),
+    };
   };
+  return {
+    config: { format: 'scanline-classifier', version: 1, hyperparameters: h, image, classes },
+    samples: 'images',
+    fingerprint: fingerprint([...samples.train, ...samples.valid], options.folders.train ?? options.folders.data ?? ''),
+    train,
+    loss: lossOf(h, classWeights),
+    monitor: 'valid_loss',
+    validate: (inference) => score(inference, valid),
+    test: test && ((inference) => score(inference, test)),
+    picture: ({ images, count }) => contactSheet({ values: images, count: Math.min(count, SHOWN), ...image }),
+    leftOut: () => new Set([...train.bad, ...valid.bad]).size,
+    close: () => pool.close(),
+  };
+}
+
+/** @throws UserError for a loss that is for segmentation */
+function lossOf(h: Hyperparameters, classWeights: readonly number[] | undefined): Loss {
+  const name = h.loss === 'auto' ? 'cross_entropy' : h.loss;
+  if (name !== 'cross_entropy' && name !== 'focal') {
+    throw new UserError(
+      `loss is ${h.loss}, which compares regions: it is for segmentation.`,
+      'choose cross_entropy or focal for classes.',
+    );
+  }
+  return makeLoss({ name, classWeights, labelSmoothing: h.label_smoothing, gamma: h.focal_gamma });
 }
 
 /** A few batches are to be learned by heart: then they always look the same. */

@@ -1,0 +1,91 @@
+// Masks of volumes, by a segmenter in a folder, in the space of the files that were given.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { toValues } from '../data/volumes/dataset-json';
+import { channelsOf, VolumeLoader, type VolumeLoaderOptions, VolumePool } from '../data/volumes/loader';
+import { writeNifti } from '../data/volumes/nifti';
+import { prepareTransforms } from '../data/volumes/recipe';
+import { type Subject, subjectsToPredict } from '../data/volumes/subjects';
+import { labelsOnGrid } from '../data/volumes/transforms/resample';
+import { spacingOf } from '../data/volumes/volume';
+import { UserError } from '../errors';
+import type { OpenModel, SegmenterConfig } from './artifact';
+import { segment } from './segmentation';
+
+export interface VolumePrediction {
+  readonly path: string;
+  /** The mask's file. */
+  readonly mask: string;
+  /** Millilitres of each class but the background, by its name. */
+  readonly volumes: Readonly<Record<string, number>>;
+}
+
+export interface PredictVolumesOptions extends Pick<VolumeLoaderOptions, 'onBadFile' | 'report'> {
+  /** Gets {subject}.nii.gz. */
+  readonly out: string;
+  readonly workers: number;
+}
+
+/** Subjects with the very channels that the network takes. @throws UserError naming one that has others */
+async function requireChannels(subjects: readonly Subject[], { window, modalities }: SegmenterConfig): Promise<void> {
+  for (const subject of subjects) {
+    const channels = await channelsOf(subject);
+    if (channels === window.channels) continue;
+    throw new UserError(
+      `the subject ${subject.id} has ${channels} channels; the model takes ${window.channels}: ${modalities.join(', ')}.`,
+      'give the images that the model was trained on.',
+    );
+  }
+}
+
+/** How the volumes of a model are read: as in its training, without what is random. */
+export function inferenceLoader(
+  { hyperparameters, window, classes, labels }: SegmenterConfig,
+  options: Pick<VolumeLoaderOptions, 'subjects' | 'pool' | 'onBadFile' | 'report'>,
+): VolumeLoader {
+  return new VolumeLoader({
+    ...options,
+    ...{ channels: window.channels, batchSize: 1, prepare: prepareTransforms(hyperparameters) },
+    classes: classes.map((name, i) => ({ name, value: labels[i] as number })),
+  });
+}
+
+/**
+ * Writes a mask for a volume, a subject, or each subject of a folder, with the label values of the training, on the grid of the image.
+ *
+ * @throws UserError when there is no volume, or one that does not fit the model
+ */
+export async function* predictVolumes(
+  { config, inference }: OpenModel<SegmenterConfig>,
+  data: string,
+  { out, workers, ...reading }: PredictVolumesOptions,
+): AsyncGenerator<VolumePrediction> {
+  const isNamed = config.modalities.join() !== 'image';
+  const subjects = subjectsToPredict(data, isNamed ? config.modalities : undefined).map(
+    ({ label: _, ...subject }) => subject,
+  );
+  await requireChannels(subjects, config);
+  mkdirSync(out, { recursive: true });
+  const classes = config.classes.map((name, i) => ({ name, value: config.labels[i] as number }));
+  const pool = new VolumePool(workers);
+  try {
+    for await (const volume of inferenceLoader(config, { subjects, pool, ...reading }).volumes()) {
+      const { predicted } = await segment(inference, volume, config, config.hyperparameters);
+      const labels = labelsOnGrid(toValues(predicted, classes), volume, volume.source);
+      const mask = join(out, `${volume.subject.id}.nii.gz`);
+      await writeNifti(mask, labels, volume.source);
+      const millilitres = spacingOf(volume.source.affine).reduce((product, length) => product * length, 1e-3);
+      const voxels = new Map<number, number>();
+      for (const label of labels) voxels.set(label, (voxels.get(label) ?? 0) + 1);
+      yield {
+        path: volume.subject.images[0] as string,
+        mask,
+        volumes: Object.fromEntries(
+          classes.slice(1).map(({ name, value }) => [name, (voxels.get(value) ?? 0) * millilitres]),
+        ),
+      };
+    }
+  } finally {
+    await pool.close();
+  }
+}
