@@ -6,6 +6,7 @@ import { Construct } from 'constructs';
 import { checkEmails } from './email';
 import { Refusals } from './refusals';
 
+/** What may be spent, and who is told of it. */
 export interface BudgetProps {
   /** US dollars a month. */
   readonly monthlyLimit: number;
@@ -69,6 +70,7 @@ function check(construct: Construct, props: BudgetProps): void {
 
 /** A budget tells; it stops nothing. AWS looks at the costs some times a day. */
 export class Budget extends Construct {
+  /** As CloudFormation knows it. */
   readonly budget: CfnBudget;
 
   /** @throws PipelineError naming all that is wrong with the stage */

@@ -20,7 +20,9 @@ import { stepMetric } from './pipeline-stage';
 import { Refusals } from './refusals';
 import type { SageMakerPipeline } from './sagemaker-pipeline';
 
+/** What is watched. */
 export interface PipelineDashboardProps {
+  /** Whose executions, steps and jobs are drawn. */
   readonly pipeline: SageMakerPipeline;
   /** @default CloudFormation chooses one */
   readonly dashboardName?: string;
@@ -103,8 +105,11 @@ function check(construct: Construct, props: PipelineDashboardProps): void {
   refusals.throwIfAny();
 }
 
+/** A dashboard of a pipeline, and alarms on its failures and its duration. */
 export class PipelineDashboard extends Construct {
+  /** CloudWatch's, for further widgets. */
   readonly dashboard: Dashboard;
+  /** For further actions. */
   readonly alarms: readonly Alarm[];
 
   /** @throws PipelineError naming all that is wrong with the stage */

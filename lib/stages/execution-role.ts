@@ -62,6 +62,7 @@ export abstract class SageMakerRole extends ManagedRole {
   }
 }
 
+/** What jobs work with. */
 export interface JobRoleProps {
   /** Holds the data, and takes what the jobs write. */
   readonly bucket: IBucket;

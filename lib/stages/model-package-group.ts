@@ -10,6 +10,7 @@ import type { ByocImage } from './byoc-image';
 import { refusal } from './checks';
 import { bothCases } from './endpoint-permissions';
 
+/** What versions of a model are gathered under. */
 export interface ModelPackageGroupProps {
   /** Up to 63 letters, digits and hyphens. */
   readonly groupName: string;
@@ -34,7 +35,9 @@ export interface SharedModels {
 
 /** https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry-deploy-xaccount.html */
 export class ModelPackageGroup extends Construct {
+  /** As CloudFormation knows it. */
   readonly resource: CfnModelPackageGroup;
+  /** By which versions are registered. */
   readonly groupName: string;
 
   /** @throws PipelineError where the name is none */
@@ -51,6 +54,7 @@ export class ModelPackageGroup extends Construct {
     });
   }
 
+  /** Of the group, not of its versions. */
   get groupArn(): string {
     return this.arns('model-package-group', '')[0] as string;
   }

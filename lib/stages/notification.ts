@@ -12,8 +12,10 @@ import { modelPackageEvents } from './model-package-events';
 import { Refusals } from './refusals';
 import { pipelineArns } from './sagemaker-pipeline';
 
+/** What an execution may come to. */
 export type ExecutionStatus = 'Executing' | 'Stopping' | 'Stopped' | 'Failed' | 'Succeeded';
 
+/** Who is told of what. */
 export interface NotificationProps {
   /** Whose executions are told of. @default none */
   readonly pipelines?: readonly IPipeline[];
@@ -49,6 +51,7 @@ function check(construct: Construct, props: NotificationProps): void {
   refusals.throwIfAny();
 }
 
+/** Tells people of executions, and of versions that wait for approval. */
 export class Notification extends Construct {
   /** For subscribers other than e-mail, and as the topic of alarms and budgets. */
   readonly topic: ITopic;

@@ -39,6 +39,7 @@ export function stepMetric(step: Step, metricName: string, props: MetricOptions 
   });
 }
 
+/** A stage with a step, and the metrics of it. */
 export abstract class PipelineStage extends Construct {
   /** The step of the pipeline. */
   abstract readonly step: Step;

@@ -89,6 +89,7 @@ export class SageMakerPipeline extends Resource implements IPipeline {
     if (local.length > 0) this.resource.addMetadata(LOCAL_IMAGES_METADATA, local);
   }
 
+  /** By which CDK's own constructs refer to it. */
   get pipelineRef(): PipelineReference {
     return { pipelineName: this.pipelineName };
   }

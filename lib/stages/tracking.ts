@@ -12,6 +12,7 @@ import { knownText } from './known-text';
 import { ManagedRole } from './managed-role';
 import { Refusals } from './refusals';
 
+/** Where trainings report to. */
 export interface TrackingProps {
   /** Name of a managed MLflow tracking server, made here; it is paid by the hour as long as it is there. @default none is made */
   readonly serverName?: string;

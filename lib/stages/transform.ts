@@ -35,6 +35,7 @@ import { PipelineStage } from './pipeline-stage';
 import { DEFAULT_INSTANCE_TYPE, RETRY_ON_CAPACITY } from './training/training-settings';
 import { whereOf } from './training/training-stage';
 
+/** What a model is run over, and how. */
 export interface TransformProps {
   /** The step that makes the model, or the name of a model. @default none; needed unless `modelPackage` is given */
   readonly model?: ModelStep | Text;
@@ -266,6 +267,7 @@ function transformArguments(props: TransformProps, modelName: Text): TransformAr
   };
 }
 
+/** Runs a model over all files below a prefix. */
 export class Transform extends PipelineStage {
   readonly step: TransformStep;
   /** Makes the model of a `modelPackage`; undefined where a `model` was given. */

@@ -22,6 +22,7 @@ import { Refusals } from '../stages/refusals';
 import { executionArns, pipelineArns } from '../stages/sagemaker-pipeline';
 import { checkParameters, parameterList, type StartProps } from './start';
 
+/** What is started and waited for. */
 export interface AwaitedExecutionProps extends StartProps {
   /**
    * How long to wait before the execution is looked at; each time a second longer, so that the 25,000 events that Step Functions
@@ -36,6 +37,7 @@ export interface AwaitedExecutionProps extends StartProps {
   readonly key?: IKey;
 }
 
+/** How the action stands in its CodePipeline. */
 export interface ExecutionActionProps {
   /** Actions of a stage with the same number run at the same time. @default 1 */
   readonly runOrder?: number;
@@ -66,6 +68,7 @@ function check(construct: Construct, props: AwaitedExecutionProps): void {
  * state machine's own execution.
  */
 export class AwaitedExecution extends Construct {
+  /** Starts the execution and looks until it is over. */
   readonly stateMachine: StateMachine;
 
   /** @throws PipelineError naming all that is wrong with the trigger */

@@ -7,6 +7,7 @@ import { ManagedRole } from '../stages/managed-role';
 import { Refusals } from '../stages/refusals';
 import { executionArns, grantRead } from '../stages/sagemaker-pipeline';
 
+/** Which repositories may do what. */
 export interface GitHubActionsProps {
   /** OWNER/NAME. */
   readonly repository: string;
@@ -73,7 +74,9 @@ function check(construct: Construct, props: GitHubActionsProps): void {
  * `npx scanline start NAME --wait` starts the pipeline, and fails where the execution does.
  */
 export class GitHubActions extends Construct {
+  /** For `role-to-assume` of aws-actions/configure-aws-credentials. */
   readonly role: ManagedRole;
+  /** The account's, one for all repositories. */
   readonly provider: IOidcProvider;
 
   /** @throws PipelineError naming all that is wrong with the trigger */

@@ -16,6 +16,7 @@ import {
   type StartParameters,
 } from './start';
 
+/** Whose versions are listened to, and what is started. */
 export interface ModelApprovalProps extends DeliveryProps {
   /** Name of the model package group, e.g. `registration.group.modelPackageGroupName`. */
   readonly groupName: string;
@@ -62,6 +63,7 @@ export class ModelApproval extends Construct {
   /** The ARN of the version, for a parameter of the pipeline. */
   static readonly modelPackageArn = '$.detail.ModelPackageArn';
 
+  /** EventBridge's, which hears of the versions. */
   readonly rule: Rule;
   /** Holds what could not be started; undefined with a `target`. */
   readonly deadLetterQueue?: IQueue;

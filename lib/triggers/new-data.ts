@@ -26,6 +26,7 @@ import {
   type StartProps,
 } from './start';
 
+/** Which objects are waited for, and what is started. */
 export interface NewDataProps extends StartProps, DeliveryProps {
   /**
    * Where the objects arrive. Of a bucket that is made in the app the events are switched on here; for an imported one somebody
@@ -115,6 +116,7 @@ function arrivals({ bucket, prefix, suffixes }: NewDataProps) {
  * to the dead letter queue. An object that arrives in the minute in which the pipeline starts may start it once more; none is missed.
  */
 export class NewData extends Construct {
+  /** EventBridge's, which hears of the objects. */
   readonly rule: Rule;
   /** Arrivals that wait to be looked at. */
   readonly queue: Queue;

@@ -15,6 +15,7 @@ import {
   type StartProps,
 } from './start';
 
+/** When what is started. */
 export interface PipelineScheduleProps extends StartProps, DeliveryProps {
   /** When: `ScheduleExpression.cron`, `.rate` or `.at`; a cron expression may have a time zone. */
   readonly schedule: ScheduleExpression;
@@ -74,6 +75,7 @@ function check(construct: Construct, props: PipelineScheduleProps): void {
  * choose a longer one.
  */
 export class PipelineSchedule extends Construct {
+  /** The scheduler's own. */
   readonly schedule: Schedule;
   /** Holds what could not be started; alarm on `deadLetterQueue.metricApproximateNumberOfMessagesVisible()`. */
   readonly deadLetterQueue: IQueue;

@@ -13,6 +13,7 @@ import { SageMakerPipeline } from '../stages/sagemaker-pipeline';
 /** Values for parameters of a pipeline, by name. */
 export type StartParameters = Readonly<Record<string, string | number | boolean>>;
 
+/** What is started, with which parameters. */
 export interface StartProps {
   /** What is started: a `SageMakerPipeline`, or another by CDK's `IPipeline`. */
   readonly pipeline: IPipeline;
@@ -20,6 +21,7 @@ export interface StartProps {
   readonly parameters?: StartParameters;
 }
 
+/** What becomes of a start that fails. */
 export interface DeliveryProps {
   /** Gets what could not be started, when all attempts have failed. @default one is made, which keeps it for 14 days */
   readonly deadLetterQueue?: IQueue;

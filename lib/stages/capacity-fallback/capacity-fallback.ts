@@ -16,7 +16,9 @@ import { knownText } from '../known-text';
 import type { SageMakerPipeline } from '../sagemaker-pipeline';
 import type { Fallback } from './handler';
 
+/** What is started again, and on what. */
 export interface CapacityFallbackProps {
+  /** Whose executions are started again. */
   readonly pipeline: SageMakerPipeline;
   /** The pipeline's parameter that its steps have their instance type from. */
   readonly parameter: ParameterString;
@@ -101,6 +103,7 @@ class FallbackRole extends SageMakerRole {
  * or briefly. For a tuning, SageMaker takes the types itself: `fallbackInstanceTypes` of {@link Tuning}.
  */
 export class CapacityFallback extends Construct {
+  /** Looks at executions that failed. */
   readonly function: LambdaFunction;
   /** Gets the events that could not be worked off in three attempts. */
   readonly deadLetterQueue: IQueue;

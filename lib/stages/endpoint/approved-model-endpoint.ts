@@ -24,6 +24,7 @@ export interface ApprovedVariant extends VariantSettings {
   readonly model?: EndpointModel;
 }
 
+/** What is served, and how. */
 export interface ApprovedModelEndpointProps extends EndpointSettings {
   /**
    * Name of the model package group, or its ARN where it is another account's. That account must let this one read it

@@ -18,6 +18,7 @@ import { type NamedVariant, tagList } from './endpoint-requests';
 import { type EndpointSettings, type EndpointVariant, type ExistingModel, variantNameOf } from './endpoint-settings';
 import { EndpointStage } from './endpoint-stage';
 
+/** What is served, and how. */
 export interface EndpointDeploymentProps extends EndpointSettings {
   /** 1 to 10; their models may be what other steps of the pipeline have made. */
   readonly variants: readonly EndpointVariant[];
@@ -37,7 +38,9 @@ const PREFIX_LENGTH = 50;
 export class EndpointDeployment extends EndpointStage {
   /** The models, the configuration and the endpoint, in this order. */
   readonly steps: readonly Step[];
+  /** Makes the configuration. */
   readonly configStep: EndpointConfigStep;
+  /** Makes the endpoint, or moves it to the configuration. */
   readonly endpointStep: EndpointStep;
 
   /** @throws PipelineError naming all that is wrong with the endpoint */

@@ -19,11 +19,13 @@ const REQUESTS = 'AWS/SageMaker';
 /** What the instances are busy with. */
 const INSTANCES = '/aws/sagemaker/Endpoints';
 
+/** Of which variant a metric is, and how it is drawn. */
 export interface EndpointMetricOptions extends MetricOptions {
   /** @default the first production variant */
   readonly variantName?: string;
 }
 
+/** When an alarm goes off. */
 export interface EndpointAlarmOptions extends Partial<CreateAlarmOptions> {
   /** @default the first production variant */
   readonly variantName?: string;

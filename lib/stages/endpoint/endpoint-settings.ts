@@ -12,11 +12,13 @@ import type { NetworkSettings } from '../network';
 
 /** A version of a model package group. */
 export interface ModelPackageSource {
+  /** Of one version. */
   readonly modelPackageArn: Text;
 }
 
 /** A model of one's own: what runs, and what it loads. */
 export interface ModelDataSource {
+  /** What serves it. */
   readonly image: ByocImage;
   /** S3 URI of model.tar.gz. */
   readonly modelData: Text;
@@ -26,6 +28,7 @@ export interface ModelDataSource {
 
 /** A model that is there already, by its name. Its role, network and isolation are its own. */
 export interface ExistingModel {
+  /** Of a model in SageMaker. */
   readonly modelName: Text;
 }
 
@@ -60,6 +63,7 @@ export type ScalingMetric =
 export interface EndpointAutoscaling {
   /** Instances, or provisioned concurrency; 0 with an asynchronous endpoint alone. @default 1; 0 with an asynchronous endpoint */
   readonly minCapacity?: number;
+  /** Instances, or of a serverless variant its concurrency. */
   readonly maxCapacity: number;
   /** @default BacklogPerInstance if asynchronous, ProvisionedConcurrencyUtilization if serverless, else InvocationsPerInstance */
   readonly metric?: ScalingMetric;
@@ -71,6 +75,7 @@ export interface EndpointAutoscaling {
   readonly scaleOutCooldown?: Duration;
 }
 
+/** How a variant is run. */
 export interface VariantSettings {
   /** @default AllTraffic */
   readonly variantName?: string;
@@ -96,7 +101,9 @@ export interface VariantSettings {
   readonly autoscaling?: EndpointAutoscaling;
 }
 
+/** A variant and the model that it serves. */
 export interface EndpointVariant extends VariantSettings {
+  /** What it serves. */
   readonly model: EndpointModel;
 }
 
@@ -136,6 +143,7 @@ export interface AsyncInference {
  */
 export type UpdateStrategy = 'AllAtOnce' | 'Canary' | 'Linear' | 'Rolling';
 
+/** How a new configuration takes over from the old one. */
 export interface EndpointUpdate {
   /** @default AllAtOnce */
   readonly strategy?: UpdateStrategy;
@@ -158,6 +166,7 @@ export interface EndpointUpdate {
   readonly rollbackAlarms?: readonly IAlarm[] | false;
 }
 
+/** What all endpoints have in common. */
 export interface EndpointSettings extends NetworkSettings {
   /** Up to 63 letters, digits and hyphens. @default made of the construct's path */
   readonly endpointName?: string;

@@ -18,6 +18,7 @@ import { tagList, toCfn } from './endpoint-requests';
 import { type EndpointSettings, type EndpointVariant, variantNameOf } from './endpoint-settings';
 import { EndpointStage } from './endpoint-stage';
 
+/** What is served, and how. */
 export interface EndpointProps extends EndpointSettings {
   /** 1 to 10; requests are shared out by their weights. */
   readonly variants: readonly EndpointVariant[];
@@ -31,7 +32,9 @@ export interface EndpointProps extends EndpointSettings {
  * - For what an execution of a pipeline has just trained: {@link EndpointDeployment}.
  */
 export class Endpoint extends EndpointStage {
+  /** As CloudFormation knows it. */
   readonly resource: CfnEndpoint;
+  /** As CloudFormation knows it. */
   readonly config: CfnEndpointConfig;
 
   /** @throws PipelineError naming all that is wrong with the endpoint */

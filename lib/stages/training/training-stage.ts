@@ -25,6 +25,7 @@ export function whereOf(construct: Construct): string {
 
 /** A model and the image that serves it: what evaluation and registration take of a training or of a tuning. */
 export interface TrainedModel {
+  /** What serves the model. */
   readonly image: ByocImage;
   /** S3 URI of model.tar.gz. */
   readonly model: Text;

@@ -7,26 +7,36 @@ import type { Refuse } from '../checks';
  */
 export type Scaling = 'Auto' | 'Linear' | 'Logarithmic' | 'ReverseLogarithmic';
 
+/** How numbers are spread over a range. */
 export interface ScalingOptions<Scale extends Scaling = Scaling> {
   /** @default Auto: SageMaker chooses */
   readonly scaling?: Scale;
 }
 
+/** Numbers that are tried. */
 export interface NumberRange {
+  /** Whole numbers, or any. */
   readonly type: 'continuous' | 'integer';
+  /** The least, tried too. */
   readonly min: number;
+  /** The greatest, tried too. */
   readonly max: number;
+  /** How numbers are spread over the range. */
   readonly scaling: Scaling;
 }
 
 /** One of the values; several numbers are one value, as an image size of [224, 192]. */
 export type CategoricalValue = string | number | boolean | readonly number[];
 
+/** Values that are tried. */
 export interface CategoricalRange {
+  /** As opposed to a range of numbers. */
   readonly type: 'categorical';
+  /** Those that are tried, and no others. */
   readonly values: readonly CategoricalValue[];
 }
 
+/** What a hyperparameter is searched in. */
 export type HyperparameterRange = NumberRange | CategoricalRange;
 
 /** Any number from the least to the most. */

@@ -27,6 +27,7 @@ export type TunedScript = Omit<ScriptModeTrainingProps, NotTuned>;
 /** How hyperparameters are chosen: https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-how-it-works.html */
 export type TuningStrategy = 'Bayesian' | 'Random' | 'Grid' | 'Hyperband';
 
+/** What is tried, what it goes by, and what it may cost. */
 export interface TuningProps {
   /**
    * Each of the training jobs, as a training stage takes it: an image with its hyperparameters, or a script. Its hyperparameters are
