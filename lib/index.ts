@@ -1,10 +1,9 @@
 // What a CDK app imports: stages, stacks, and the pipeline language that they are written in.
 export * from './pipeline';
 export * from './stacks/training-stack';
-export * from './stages/budget';
+export { JobRole, type JobRoleProps, PipelineRole, type PipelineRoleProps } from './stages/access/execution-role';
 export * from './stages/byoc-image';
 export { CapacityFallback, type CapacityFallbackProps } from './stages/capacity-fallback/capacity-fallback';
-export * from './stages/dashboard';
 export * from './stages/dataset';
 export {
   ApprovedModelEndpoint,
@@ -31,13 +30,14 @@ export type {
   VariantSettings,
 } from './stages/endpoint/endpoint-settings';
 export * from './stages/evaluation';
-export { JobRole, type JobRoleProps, PipelineRole, type PipelineRoleProps } from './stages/execution-role';
-export type { ModelApprovalStatus } from './stages/model-package-events';
-export * from './stages/model-package-group';
-export * from './stages/notification';
+export * from './stages/monitoring/budget';
+export * from './stages/monitoring/dashboard';
+export * from './stages/monitoring/notification';
 export { PIPELINE_METRICS_NAMESPACE, PipelineStage } from './stages/pipeline-stage';
 export * from './stages/quality-gate';
-export * from './stages/registration';
+export type { ModelApprovalStatus } from './stages/registry/model-package-events';
+export * from './stages/registry/model-package-group';
+export * from './stages/registry/registration';
 export {
   LOCAL_IMAGES_METADATA,
   SageMakerPipeline,

@@ -2,7 +2,7 @@
 import { Stack } from 'aws-cdk-lib';
 import type { CfnEndpointConfig, CfnPipeline } from 'aws-cdk-lib/aws-sagemaker';
 import { allSteps, type StepDefinition } from '../pipeline';
-import { hasLocalDisks } from '../stages/local-disks';
+import { hasLocalDisks } from '../stages/checks/local-disks';
 
 /** How a job, or what else a step makes, is protected; undefined where it does not have the thing at all. */
 export interface Protection {

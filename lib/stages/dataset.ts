@@ -15,7 +15,7 @@ import {
 } from 'aws-cdk-lib/aws-s3';
 import { BucketDeployment, Source } from 'aws-cdk-lib/aws-s3-deployment';
 import { Construct } from 'constructs';
-import { allowExistingRole } from './execution-role';
+import { allowExistingRole } from './access/execution-role';
 
 /** Where the images lie, and how they are kept. */
 export interface DatasetProps {

@@ -8,7 +8,7 @@ import type {
 } from '@aws-sdk/client-sagemaker';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { join, type Resolvable, type Text } from '../pipeline';
-import { hasLocalDisks } from './local-disks';
+import { hasLocalDisks } from './checks/local-disks';
 
 export interface ProcessingSettings {
   /** @default ml.m5.xlarge */

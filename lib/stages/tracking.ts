@@ -8,9 +8,9 @@ import { CfnMlflowTrackingServer } from 'aws-cdk-lib/aws-sagemaker';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
 import { ExecutionVariables, join, type Resolvable, type Text } from '../pipeline';
-import { knownText } from './known-text';
-import { ManagedRole } from './managed-role';
-import { Refusals } from './refusals';
+import { ManagedRole } from './access/managed-role';
+import { knownText } from './checks/known-text';
+import { Refusals } from './checks/refusals';
 
 /** Where trainings report to. */
 export interface TrackingProps {

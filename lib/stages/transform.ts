@@ -28,9 +28,9 @@ import {
   type EnvironmentLimit,
   type Refuse,
   refusals,
-} from './checks';
-import { knownText } from './known-text';
-import { hasLocalDisks } from './local-disks';
+} from './checks/checks';
+import { knownText } from './checks/known-text';
+import { hasLocalDisks } from './checks/local-disks';
 import { PipelineStage } from './pipeline-stage';
 import { DEFAULT_INSTANCE_TYPE, RETRY_ON_CAPACITY } from './training/training-settings';
 import { whereOf } from './training/training-stage';

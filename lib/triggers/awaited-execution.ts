@@ -16,9 +16,9 @@ import {
 } from 'aws-cdk-lib/aws-stepfunctions';
 import { CallAwsService } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import { Construct } from 'constructs';
-import { encryptedLogs } from '../stages/log-group';
-import { ManagedRole } from '../stages/managed-role';
-import { Refusals } from '../stages/refusals';
+import { ManagedRole } from '../stages/access/managed-role';
+import { Refusals } from '../stages/checks/refusals';
+import { encryptedLogs } from '../stages/monitoring/log-group';
 import { executionArns, pipelineArns } from '../stages/sagemaker-pipeline';
 import { checkParameters, parameterList, type StartProps } from './start';
 

@@ -3,8 +3,8 @@ import { Duration, Stack, Token } from 'aws-cdk-lib';
 import { type IOidcProvider, OidcProviderNative, WebIdentityPrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IPipeline } from 'aws-cdk-lib/aws-sagemaker';
 import { Construct } from 'constructs';
-import { ManagedRole } from '../stages/managed-role';
-import { Refusals } from '../stages/refusals';
+import { ManagedRole } from '../stages/access/managed-role';
+import { Refusals } from '../stages/checks/refusals';
 import { executionArns, grantRead } from '../stages/sagemaker-pipeline';
 
 /** Which repositories may do what. */

@@ -3,9 +3,9 @@ import { type CfnRule, type IRuleTarget, Rule } from 'aws-cdk-lib/aws-events';
 import type { IPipeline } from 'aws-cdk-lib/aws-sagemaker';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { ManagedRole } from '../stages/managed-role';
-import { type ModelApprovalStatus, modelPackageEvents } from '../stages/model-package-events';
-import { Refusals } from '../stages/refusals';
+import { ManagedRole } from '../stages/access/managed-role';
+import { Refusals } from '../stages/checks/refusals';
+import { type ModelApprovalStatus, modelPackageEvents } from '../stages/registry/model-package-events';
 import {
   allowEvents,
   checkDelivery,

@@ -9,9 +9,9 @@ import { Bucket, type CfnBucket, type IBucket } from 'aws-cdk-lib/aws-s3';
 import { ScheduleGroup } from 'aws-cdk-lib/aws-scheduler';
 import { type IQueue, Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { encryptedLogs } from '../stages/log-group';
-import { ManagedRole } from '../stages/managed-role';
-import { Refusals } from '../stages/refusals';
+import { ManagedRole } from '../stages/access/managed-role';
+import { Refusals } from '../stages/checks/refusals';
+import { encryptedLogs } from '../stages/monitoring/log-group';
 import { SageMakerPipeline } from '../stages/sagemaker-pipeline';
 import { schedulerRole } from './schedule';
 import {

@@ -4,8 +4,8 @@ import { Schedule, type ScheduleExpression, TimeWindow } from 'aws-cdk-lib/aws-s
 import { SageMakerStartPipelineExecution } from 'aws-cdk-lib/aws-scheduler-targets';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { ManagedRole } from '../stages/managed-role';
-import { Refusals } from '../stages/refusals';
+import { ManagedRole } from '../stages/access/managed-role';
+import { Refusals } from '../stages/checks/refusals';
 import {
   checkDelivery,
   checkParameters,

@@ -7,7 +7,7 @@ import type { IPipeline } from 'aws-cdk-lib/aws-sagemaker';
 import { type IQueue, Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import type { Parameter } from '../pipeline';
-import type { Refusals } from '../stages/refusals';
+import type { Refusals } from '../stages/checks/refusals';
 import { SageMakerPipeline } from '../stages/sagemaker-pipeline';
 
 /** Values for parameters of a pipeline, by name. */

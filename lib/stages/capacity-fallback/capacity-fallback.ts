@@ -9,10 +9,10 @@ import { type ILogGroup, LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { type IQueue, Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { allSteps, type ParameterString, PipelineError, type StepDefinition } from '../../pipeline';
-import { checkInstanceType, type Refuse, refusals } from '../checks';
-import { bothCases } from '../endpoint-permissions';
-import { SageMakerRole } from '../execution-role';
-import { knownText } from '../known-text';
+import { bothCases } from '../access/endpoint-permissions';
+import { SageMakerRole } from '../access/execution-role';
+import { checkInstanceType, type Refuse, refusals } from '../checks/checks';
+import { knownText } from '../checks/known-text';
 import type { SageMakerPipeline } from '../sagemaker-pipeline';
 import type { Fallback } from './handler';
 

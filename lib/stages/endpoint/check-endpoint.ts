@@ -1,9 +1,9 @@
 // What SageMaker would refuse of an endpoint, or what would fail when it is asked, found at synth: all at once.
 import { Token } from 'aws-cdk-lib';
 import type { Finding } from '../../pipeline';
-import { refusal } from '../checks';
-import { knownText } from '../known-text';
-import { checkNetwork } from '../network';
+import { checkNetwork } from '../access/network';
+import { refusal } from '../checks/checks';
+import { knownText } from '../checks/known-text';
 import { credentialsIn } from '../training/credentials';
 import { checkSeconds, checkVariants, checkWhole, NAME, type Refuse } from './check-variants';
 import {

@@ -1,7 +1,7 @@
 // What SageMaker would refuse of an endpoint's variants: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProductionVariant.html
 import { type Duration, Token } from 'aws-cdk-lib';
-import { knownText } from '../known-text';
-import { hasLocalDisks } from '../local-disks';
+import { knownText } from '../checks/known-text';
+import { hasLocalDisks } from '../checks/local-disks';
 import {
   DEFAULT_INSTANCE_TYPE,
   DEFAULT_SERVERLESS,

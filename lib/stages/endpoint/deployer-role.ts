@@ -3,8 +3,8 @@ import { Stack } from 'aws-cdk-lib';
 import { type IRole, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { ILogGroup } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
-import { bothCases } from '../endpoint-permissions';
-import { GRANT_FOR_AWS, SageMakerRole } from '../execution-role';
+import { bothCases } from '../access/endpoint-permissions';
+import { GRANT_FOR_AWS, SageMakerRole } from '../access/execution-role';
 
 export interface DeployerRoleProps {
   readonly endpointName: string;

@@ -13,7 +13,7 @@ import {
   type Step,
   type Text,
 } from '../../pipeline';
-import { refusal } from '../checks';
+import { refusal } from '../checks/checks';
 import { type NamedVariant, tagList } from './endpoint-requests';
 import { type EndpointSettings, type EndpointVariant, type ExistingModel, variantNameOf } from './endpoint-settings';
 import { EndpointStage } from './endpoint-stage';

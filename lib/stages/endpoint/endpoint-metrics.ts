@@ -11,7 +11,7 @@ import {
 } from 'aws-cdk-lib/aws-cloudwatch';
 import { Grant, type IGrantable } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
-import { bothCases } from '../endpoint-permissions';
+import { bothCases } from '../access/endpoint-permissions';
 
 /** Requests, latencies and queues. */
 const REQUESTS = 'AWS/SageMaker';

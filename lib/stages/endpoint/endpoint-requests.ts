@@ -7,8 +7,8 @@ import type {
   ProductionVariantInstanceType,
 } from '@aws-sdk/client-sagemaker';
 import type { Resolvable, Text } from '../../pipeline';
-import { hasLocalDisks } from '../local-disks';
-import type { Place } from '../network';
+import type { Place } from '../access/network';
+import { hasLocalDisks } from '../checks/local-disks';
 import {
   DEFAULT_INSTANCE_TYPE,
   DEFAULT_SERVERLESS,

@@ -3,8 +3,8 @@ import { Fn, Stack } from 'aws-cdk-lib';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
+import { GRANT_FOR_AWS, SageMakerRole } from '../access/execution-role';
 import type { ByocImage } from '../byoc-image';
-import { GRANT_FOR_AWS, SageMakerRole } from '../execution-role';
 
 export interface EndpointRoleProps {
   /** Holds the models, and what asynchronous requests are about. @default none */

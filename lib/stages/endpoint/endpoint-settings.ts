@@ -7,8 +7,8 @@ import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { Text } from '../../pipeline';
+import type { NetworkSettings } from '../access/network';
 import type { ByocImage } from '../byoc-image';
-import type { NetworkSettings } from '../network';
 
 /** A version of a model package group. */
 export interface ModelPackageSource {

@@ -7,7 +7,7 @@ import type { IRole } from 'aws-cdk-lib/aws-iam';
 import { CfnModel, type CfnModelProps } from 'aws-cdk-lib/aws-sagemaker';
 import type { Construct } from 'constructs';
 import { type Finding, PipelineError, type Resolvable } from '../../pipeline';
-import { grantNetworkInterfaces, type Place, placeIn } from '../network';
+import { grantNetworkInterfaces, type Place, placeIn } from '../access/network';
 import { type CheckedVariant, checkEndpoint } from './check-endpoint';
 import { EndpointMetrics } from './endpoint-metrics';
 import {

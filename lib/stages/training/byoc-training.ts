@@ -4,7 +4,7 @@ import type { Construct } from 'constructs';
 import { type Hyperparameters, METRICS, metricRegex, resolveHyperparameters } from '../../../training/hyperparameters';
 import { Expression, type Finding, Parameter, type Text } from '../../pipeline';
 import type { ByocImage } from '../byoc-image';
-import { knownText, toText } from '../known-text';
+import { knownText, toText } from '../checks/known-text';
 import { memoryWarning } from './gpu-memory';
 import type { TrainingWork } from './training-arguments';
 import type { TrainingSettings } from './training-settings';

@@ -5,8 +5,8 @@ import { FactName, RegionInfo } from 'aws-cdk-lib/region-info';
 import type { Construct } from 'constructs';
 import type { Finding, Text } from '../../pipeline';
 import { ByocImage } from '../byoc-image';
-import { refusal } from '../checks';
-import { knownText } from '../known-text';
+import { refusal } from '../checks/checks';
+import { knownText } from '../checks/known-text';
 
 /**
  * Frameworks of which AWS publishes images. huggingface is transformers on PyTorch, huggingface-tensorflow on TensorFlow, which AWS no

@@ -1,7 +1,7 @@
 // How a script is started on several GPUs or instances, as AWS's Python SDK 2 asks its containers for it.
 import { Expression, type Finding, type Text } from '../../pipeline';
-import { refusal } from '../checks';
-import { toText } from '../known-text';
+import { refusal } from '../checks/checks';
+import { toText } from '../checks/known-text';
 import { type Framework, hasGpu, releaseVersion } from './framework-image';
 
 /**

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { BuildFailure } from 'esbuild';
 import type { Finding } from '../../pipeline';
-import { refusal } from '../checks';
+import { refusal } from '../checks/checks';
 
 const CODE = /\.[cm]?[jt]sx?$/;
 

@@ -17,7 +17,7 @@ import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { IgnoreStrategy } from 'aws-cdk-lib';
 import { create } from 'tar';
 import type { Finding } from '../../pipeline';
-import { refusal } from '../checks';
+import { refusal } from '../checks/checks';
 import { credentialFile, credentialsIn } from './credentials';
 
 export interface SourceProps {

@@ -1,7 +1,7 @@
 // The job that a training stage's settings ask for, as SageMaker takes it.
 import type { TrainingInstanceType } from '@aws-sdk/client-sagemaker';
 import { ExecutionVariables, join, type Text, type TrainingArguments } from '../../pipeline';
-import { hasLocalDisks } from '../local-disks';
+import { hasLocalDisks } from '../checks/local-disks';
 import { toChannel } from './training-channel';
 import {
   DEFAULT_INSTANCE_TYPE,

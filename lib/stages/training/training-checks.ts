@@ -12,8 +12,8 @@ import {
   type Refuse,
   refusals,
   secondsOf,
-} from '../checks';
-import { knownText } from '../known-text';
+} from '../checks/checks';
+import { knownText } from '../checks/known-text';
 import { isFileSystem, isS3 } from './training-channel';
 import { DEFAULT_MAX_RUNTIME, type TrainingSettings } from './training-settings';
 

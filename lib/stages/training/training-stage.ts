@@ -12,7 +12,7 @@ import {
   TrainingStep,
 } from '../../pipeline';
 import type { ByocImage } from '../byoc-image';
-import { hasLocalDisks } from '../local-disks';
+import { hasLocalDisks } from '../checks/local-disks';
 import { PipelineStage } from '../pipeline-stage';
 import { type TrainingJob, type TrainingWork, trainingArguments } from './training-arguments';
 import { checkTrainingSettings } from './training-checks';

@@ -1,7 +1,7 @@
 // What a tuning may cost: the most that its instances can, beside what it was given.
 import { Parameter, type Text } from '../../pipeline';
-import { type Refuse, secondsOf } from '../checks';
-import { knownText } from '../known-text';
+import { type Refuse, secondsOf } from '../checks/checks';
+import { knownText } from '../checks/known-text';
 import { DEFAULT_INSTANCE_TYPE, DEFAULT_MAX_RUNTIME } from '../training/training-settings';
 import { combinations } from './hyperparameter-range';
 import { listedPrice, PRICED_MONTH, PRICED_REGION } from './instance-prices';

@@ -1,5 +1,5 @@
 // What a tuning searches: ranges of hyperparameters, with their types and scales.
-import type { Refuse } from '../checks';
+import type { Refuse } from '../checks/checks';
 
 /**
  * How a range is searched: Logarithmic where an order of magnitude counts, above 0; ReverseLogarithmic where the distance from 1

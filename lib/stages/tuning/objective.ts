@@ -1,5 +1,5 @@
 // The metric that a tuning goes by: whether the jobs emit it, and whether less of it is better or more.
-import type { Refuse } from '../checks';
+import type { Refuse } from '../checks/checks';
 import type { TuningProps } from './tuning-props';
 
 type Direction = NonNullable<TuningProps['objectiveType']>;

@@ -1,7 +1,7 @@
 // What of a tuning does not suit Scanline's own trainer: ranges beyond its hyperparameters' limits, epochs that are never reached.
 import { resolveHyperparameters, SPECS } from '../../../training/hyperparameters';
 import type { Finding } from '../../pipeline';
-import { type Refuse, refusals } from '../checks';
+import { type Refuse, refusals } from '../checks/checks';
 import { knownValue, type TrainingHyperparameters } from '../training/byoc-training';
 import { boundsOf, type CategoricalValue, type HyperparameterRange } from './hyperparameter-range';
 import type { TuningProps } from './tuning-props';

@@ -1,8 +1,8 @@
 // What of a tuning is refused at synth, all at once.
 import type { Finding } from '../../pipeline';
-import { checkInstanceType, checkOneOf, checkSeconds, checkWhole, type Refuse, refusals } from '../checks';
-import { knownText } from '../known-text';
-import { hasLocalDisks } from '../local-disks';
+import { checkInstanceType, checkOneOf, checkSeconds, checkWhole, type Refuse, refusals } from '../checks/checks';
+import { knownText } from '../checks/known-text';
+import { hasLocalDisks } from '../checks/local-disks';
 import { DEFAULT_INSTANCE_TYPE } from '../training/training-settings';
 import { checkBudget, jobsOf } from './budget';
 import { checkRanges, combinations } from './hyperparameter-range';

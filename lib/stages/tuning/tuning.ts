@@ -5,7 +5,7 @@ import type { Construct } from 'constructs';
 import { METRICS } from '../../../training/hyperparameters';
 import { type Expression, type Finding, type Text, type TuningArguments, TuningStep } from '../../pipeline';
 import type { ByocImage } from '../byoc-image';
-import { hasLocalDisks } from '../local-disks';
+import { hasLocalDisks } from '../checks/local-disks';
 import { byocWork, checkByoc, warnOfMemory } from '../training/byoc-training';
 import { checkScript, Script } from '../training/script-mode-training';
 import type { TrainingWork } from '../training/training-arguments';

@@ -5,10 +5,10 @@ import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import { CfnModelPackageGroup } from 'aws-cdk-lib/aws-sagemaker';
 import { Construct } from 'constructs';
-import { type Finding, PipelineError } from '../pipeline';
-import type { ByocImage } from './byoc-image';
-import { refusal } from './checks';
-import { bothCases } from './endpoint-permissions';
+import { type Finding, PipelineError } from '../../pipeline';
+import { bothCases } from '../access/endpoint-permissions';
+import type { ByocImage } from '../byoc-image';
+import { refusal } from '../checks/checks';
 
 /** What versions of a model are gathered under. */
 export interface ModelPackageGroupProps {

@@ -15,10 +15,10 @@ import {
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
-import type { Step } from '../pipeline';
-import { stepMetric } from './pipeline-stage';
-import { Refusals } from './refusals';
-import type { SageMakerPipeline } from './sagemaker-pipeline';
+import type { Step } from '../../pipeline';
+import { Refusals } from '../checks/refusals';
+import { stepMetric } from '../pipeline-stage';
+import type { SageMakerPipeline } from '../sagemaker-pipeline';
 
 /** What is watched. */
 export interface PipelineDashboardProps {

@@ -1,5 +1,5 @@
 // Which instance types have local disks: they are encrypted by their hardware, and SageMaker takes no key for them.
-import type { Text } from '../pipeline';
+import type { Text } from '../../pipeline';
 import { knownText } from './known-text';
 
 /**

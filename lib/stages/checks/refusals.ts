@@ -1,7 +1,7 @@
 // What is wrong with the props of a construct, gathered so that all of it is told at once.
 import { type Duration, Token } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
-import { type Finding, PipelineError } from '../pipeline';
+import { type Finding, PipelineError } from '../../pipeline';
 import { refusal } from './checks';
 
 export class Refusals {

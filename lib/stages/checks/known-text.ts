@@ -1,6 +1,6 @@
 // Texts that may be known only when the pipeline runs: what of them is known at synth, and how other values become one.
 import { Token } from 'aws-cdk-lib';
-import { type Expression, join, Parameter, type Text } from '../pipeline';
+import { type Expression, join, Parameter, type Text } from '../../pipeline';
 
 /** A text as far as it is known at synth: of a parameter its default; of other expressions and of tokens nothing. */
 export function knownText(value: Text | undefined): string | undefined {

@@ -1,5 +1,5 @@
 // Which registered versions the models of a pipeline are made of: its role must be allowed to read them.
-import type { StepDefinition } from '../pipeline';
+import type { StepDefinition } from '../../pipeline';
 
 /** A version: its full ARN, or what of it stands behind arn:aws:sagemaker:REGION:ACCOUNT: in this account. */
 export type ModelPackage = { readonly arn: string } | { readonly resource: string };

@@ -5,10 +5,10 @@ import { Duration, type Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { Metric } from 'aws-cdk-lib/aws-cloudwatch';
 import { Topic } from 'aws-cdk-lib/aws-sns';
-import { PipelineDashboard, type PipelineDashboardProps, SageMakerPipeline } from '../../../lib';
-import { resolveTemplate } from '../../../lib/local';
-import { ConditionStep, equals, FailStep, type ParameterString } from '../../../lib/pipeline';
-import { idOf, refusedProps, smallPipeline } from '../small-pipeline';
+import { PipelineDashboard, type PipelineDashboardProps, SageMakerPipeline } from '../../../../lib';
+import { resolveTemplate } from '../../../../lib/local';
+import { ConditionStep, equals, FailStep, type ParameterString } from '../../../../lib/pipeline';
+import { idOf, refusedProps, smallPipeline } from '../../small-pipeline';
 
 interface Widget {
   readonly type: string;

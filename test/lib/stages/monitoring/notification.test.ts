@@ -5,8 +5,8 @@ import type { Stack } from 'aws-cdk-lib';
 import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { Topic } from 'aws-cdk-lib/aws-sns';
-import { Notification, type NotificationProps, type SageMakerPipeline } from '../../../lib';
-import { idOf, refusedProps, smallPipeline } from '../small-pipeline';
+import { Notification, type NotificationProps, type SageMakerPipeline } from '../../../../lib';
+import { idOf, refusedProps, smallPipeline } from '../../small-pipeline';
 
 type Props = (pipeline: SageMakerPipeline, stack: Stack) => NotificationProps;
 

@@ -11,8 +11,8 @@ import {
   PipelineError,
   Registration,
   type RegistrationProps,
-} from '../../../lib';
-import { temporaryFolder } from '../../training/temporary-folder';
+} from '../../../../lib';
+import { temporaryFolder } from '../../../training/temporary-folder';
 
 function register(props: (stack: Stack) => Partial<RegistrationProps> = () => ({ groupName: 'planes' })) {
   const stack = new Stack(new App({ outdir: temporaryFolder() }), 'Test');

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { App, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
-import { Budget, type BudgetProps, Notification } from '../../../lib';
-import { temporaryFolder } from '../../training/temporary-folder';
-import { idOf, refusedProps } from '../small-pipeline';
+import { Budget, type BudgetProps, Notification } from '../../../../lib';
+import { temporaryFolder } from '../../../training/temporary-folder';
+import { idOf, refusedProps } from '../../small-pipeline';
 
 const EMAILS = ['mri@example.org'];
 

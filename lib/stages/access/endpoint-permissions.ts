@@ -1,6 +1,6 @@
 // What the role of a pipeline needs for the steps that deploy, whose names are chosen by whoever writes the pipeline.
 import { Token } from 'aws-cdk-lib';
-import type { StepDefinition } from '../pipeline';
+import type { StepDefinition } from '../../pipeline';
 
 /** A statement of a policy before it has ARNs. */
 export interface Permission {

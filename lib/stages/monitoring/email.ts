@@ -1,6 +1,6 @@
 // Addresses of people who are told by e-mail.
 import { Token } from 'aws-cdk-lib';
-import type { Refusals } from './refusals';
+import type { Refusals } from '../checks/refusals';
 
 /** Refuses what is surely no address, and who is named twice. */
 export function checkEmails(emails: readonly string[], refusals: Refusals): void {

@@ -17,8 +17,8 @@ import {
   type PipelineRoleProps,
   TrainingStep,
   Transform,
-} from '../../../lib';
-import { resolveTemplate } from '../../../lib/local';
+} from '../../../../lib';
+import { resolveTemplate } from '../../../../lib/local';
 import {
   EndpointConfigStep,
   EndpointStep,
@@ -29,8 +29,8 @@ import {
   Step,
   TransformStep,
   TuningStep,
-} from '../../../lib/pipeline';
-import { temporaryFolder } from '../../training/temporary-folder';
+} from '../../../../lib/pipeline';
+import { temporaryFolder } from '../../../training/temporary-folder';
 
 interface Statement {
   readonly Action: string | string[];

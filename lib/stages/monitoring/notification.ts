@@ -7,10 +7,10 @@ import type { IPipeline } from 'aws-cdk-lib/aws-sagemaker';
 import { type ITopic, Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Construct } from 'constructs';
+import { Refusals } from '../checks/refusals';
+import { modelPackageEvents } from '../registry/model-package-events';
+import { pipelineArns } from '../sagemaker-pipeline';
 import { checkEmails } from './email';
-import { modelPackageEvents } from './model-package-events';
-import { Refusals } from './refusals';
-import { pipelineArns } from './sagemaker-pipeline';
 
 /** What an execution may come to. */
 export type ExecutionStatus = 'Executing' | 'Stopping' | 'Stopped' | 'Failed' | 'Succeeded';

@@ -3,8 +3,8 @@ import { Stack, Token } from 'aws-cdk-lib';
 import { CfnBudget } from 'aws-cdk-lib/aws-budgets';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
+import { Refusals } from '../checks/refusals';
 import { checkEmails } from './email';
-import { Refusals } from './refusals';
 
 /** What may be spent, and who is told of it. */
 export interface BudgetProps {

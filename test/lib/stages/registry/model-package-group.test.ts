@@ -6,9 +6,9 @@ import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
 import { Repository } from 'aws-cdk-lib/aws-ecr';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
-import { ByocImage, ModelPackageGroup, PipelineError } from '../../../lib';
-import { resolveTemplate } from '../../../lib/local';
-import { temporaryFolder } from '../../training/temporary-folder';
+import { ByocImage, ModelPackageGroup, PipelineError } from '../../../../lib';
+import { resolveTemplate } from '../../../../lib/local';
+import { temporaryFolder } from '../../../training/temporary-folder';
 
 /** Whatever a template holds. */
 type Json = ReturnType<Stack['resolve']>;

@@ -11,13 +11,13 @@ import {
   RegisterModelStep,
   type Resolvable,
   type Text,
-} from '../pipeline';
-import { refusal } from './checks';
-import type { Evaluation } from './evaluation';
-import { knownText } from './known-text';
+} from '../../pipeline';
+import { refusal } from '../checks/checks';
+import { knownText } from '../checks/known-text';
+import type { Evaluation } from '../evaluation';
+import { PipelineStage } from '../pipeline-stage';
+import type { TrainedModel } from '../training/training-stage';
 import { ModelPackageGroup } from './model-package-group';
-import { PipelineStage } from './pipeline-stage';
-import type { TrainedModel } from './training/training-stage';
 
 /** What is registered, and where. */
 export interface RegistrationProps {

@@ -1,8 +1,8 @@
 // What stages check of their props: refusals in one form, and the checks that several stages have in common.
 import { type Duration, Token } from 'aws-cdk-lib';
-import type { Finding, JobException, RetryPolicy, StepException, Text } from '../pipeline';
+import type { Finding, JobException, RetryPolicy, StepException, Text } from '../../pipeline';
+import { credentialsIn } from '../training/credentials';
 import { knownText } from './known-text';
-import { credentialsIn } from './training/credentials';
 
 /** Says what is wrong with a prop: what was given, what is allowed, how to mend it. */
 export function refusal(where: string, prop: string, given: unknown, allowed: string, fix: string): Finding {

@@ -4,8 +4,8 @@ import { ArnPrincipal, type IPrincipal, type IRole, PolicyStatement } from 'aws-
 import type { IKey, Key } from 'aws-cdk-lib/aws-kms';
 import type { Bucket, IBucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
-import { allSteps, PipelineError, type Step, type StepDefinition } from '../pipeline';
-import type { ByocImage } from './byoc-image';
+import { allSteps, PipelineError, type Step, type StepDefinition } from '../../pipeline';
+import type { ByocImage } from '../byoc-image';
 import { bothCases, endpointPermissions } from './endpoint-permissions';
 import { ManagedRole } from './managed-role';
 import { modelPackages } from './model-package-permissions';
