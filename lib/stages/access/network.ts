@@ -3,6 +3,7 @@ import { Stack } from 'aws-cdk-lib';
 import { Connections, type ISecurityGroup, type IVpc, SecurityGroup, type SubnetSelection } from 'aws-cdk-lib/aws-ec2';
 import { type IRole, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
+import type { Refuse } from '../checks/checks';
 
 export interface NetworkSettings {
   /** The network that the containers run in. @default SageMaker's own */
@@ -55,9 +56,6 @@ export function grantNetworkInterfaces(scope: Construct, role: IRole, { subnetId
     new PolicyStatement({ actions: describe.map((what) => `ec2:Describe${what}`), resources: ['*'] }),
   );
 }
-
-/** Says what is wrong with a prop: what was given, what is allowed, how to mend it. */
-type Refuse = (prop: string, given: unknown, allowed: string, fix: string) => void;
 
 export function checkNetwork({ vpc, subnets, securityGroups }: NetworkSettings, refuse: Refuse): void {
   if (vpc) {

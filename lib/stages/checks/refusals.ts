@@ -1,8 +1,8 @@
 // What is wrong with the props of a construct, gathered so that all of it is told at once.
-import { type Duration, Token } from 'aws-cdk-lib';
+import type { Duration } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { type Finding, PipelineError } from '../../pipeline';
-import { refusal } from './checks';
+import { checkSeconds, checkWhole, type Refuse, refusal } from './checks';
 
 export class Refusals {
   private readonly findings: Finding[] = [];
@@ -14,20 +14,17 @@ export class Refusals {
     this.findings.push(refusal(this.construct.node.path, prop, given, allowed, fix));
   }
 
+  private readonly refuse = (...details: Parameters<Refuse>) => this.add(...details);
+
   /** Refuses a number that is not a whole one in a range; one that is not known at synth passes. */
   whole(prop: string, value: number | undefined, least: number, most: number): void {
-    if (value === undefined || Token.isUnresolved(value)) return;
-    if (Number.isInteger(value) && value >= least && value <= most) return;
-    this.add(prop, value, `a whole number from ${least} to ${most}`, 'give one in that range');
+    checkWhole(prop, value, [least, most], this.refuse);
   }
 
   /** Refuses a time that is not whole seconds in a range; one that is not known at synth passes. */
   within(prop: string, value: Duration | undefined, least: Duration, most: Duration): void {
-    if (value === undefined || value.isUnresolved()) return;
-    const seconds = value.toSeconds({ integral: false });
-    if (Number.isInteger(seconds) && seconds >= least.toSeconds() && seconds <= most.toSeconds()) return;
-    const range = `from ${least.toHumanString()} to ${most.toHumanString()}`;
-    this.add(prop, value.toHumanString(), `whole seconds, ${range}`, 'give a time in that range');
+    const inWords = `from ${least.toHumanString()} to ${most.toHumanString()}`;
+    checkSeconds(prop, value, [least.toSeconds(), most.toSeconds(), inWords], this.refuse);
   }
 
   /** @throws PipelineError with all that was added, if there was anything */

@@ -1,5 +1,6 @@
 // What of a training stage's settings is refused at synth, all at once.
 import type { Finding } from '../../pipeline';
+import { checkNetwork } from '../access/network';
 import {
   checkEnvironment,
   checkInstanceType,
@@ -106,18 +107,6 @@ function checkTracking({ tracking, networkIsolation, tensorBoardOutput }: Traini
   if (tracking?.tensorBoardOutput && tensorBoardOutput) {
     refuse('tensorBoardOutput', 'given, and tracking has its own', 'one of them', 'leave out one');
   }
-}
-
-function checkNetwork({ vpc, subnets, securityGroups }: TrainingSettings, refuse: Refuse): void {
-  if (vpc) {
-    const given = securityGroups?.length;
-    if (given === undefined || (given >= 1 && given <= 5)) return;
-    refuse('securityGroups', `${given} of them`, '1 to 5', 'give that many, or leave them out for one of its own');
-    return;
-  }
-  const fix = 'set vpc too';
-  if (subnets) refuse('subnets', 'a selection without vpc', 'it with a VPC alone', fix);
-  if (securityGroups) refuse('securityGroups', `${securityGroups.length} without vpc`, 'them with a VPC alone', fix);
 }
 
 /** https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AlgorithmSpecification.html */

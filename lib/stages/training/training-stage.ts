@@ -1,6 +1,6 @@
 // What all stages that train are: their settings checked, their job in its place in the network, its keys granted; and the training step.
-import { Annotations, Stack } from 'aws-cdk-lib';
-import { Connections, type IConnectable, type ISecurityGroup, Port, SecurityGroup } from 'aws-cdk-lib/aws-ec2';
+import { Annotations } from 'aws-cdk-lib';
+import { type Connections, type IConnectable, Port } from 'aws-cdk-lib/aws-ec2';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import {
@@ -11,6 +11,7 @@ import {
   type TrainingArguments,
   TrainingStep,
 } from '../../pipeline';
+import { grantNetworkInterfaces, placeIn } from '../access/network';
 import type { ByocImage } from '../byoc-image';
 import { hasLocalDisks } from '../checks/local-disks';
 import { PipelineStage } from '../pipeline-stage';
@@ -63,48 +64,14 @@ export abstract class TrainingJobStage extends PipelineStage implements IConnect
 
   /** Puts the job into its VPC, where there is one. */
   private join(settings: TrainingSettings): TrainingJob['network'] {
-    const { vpc, subnets, instanceCount = 1 } = settings;
-    if (!vpc) return undefined;
-    const securityGroups: readonly ISecurityGroup[] = settings.securityGroups ?? [
-      new SecurityGroup(this, 'SecurityGroup', { vpc, description: `Training job of ${this.node.path}` }),
-    ];
-    this.network = new Connections({ securityGroups: [...securityGroups] });
-    if (instanceCount > 1)
-      this.network.allowInternally(Port.allTraffic(), 'the instances of a job speak to each other');
-    const { subnetIds } = vpc.selectSubnets(subnets);
-    const securityGroupIds = securityGroups.map(({ securityGroupId }) => securityGroupId);
-    this.grantNetworkInterfaces(settings, subnetIds, securityGroupIds);
+    const place = placeIn(this, settings, `Training job of ${this.node.path}`);
+    if (!place) return undefined;
+    const { connections, subnetIds, securityGroupIds } = place;
+    this.network = connections;
+    if ((settings.instanceCount ?? 1) > 1)
+      connections.allowInternally(Port.allTraffic(), 'the instances of a job speak to each other');
+    grantNetworkInterfaces(this, settings.role, place);
     return { subnetIds, securityGroupIds };
-  }
-
-  /** What a role needs in a VPC: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html */
-  private grantNetworkInterfaces(
-    { role }: TrainingSettings,
-    subnetIds: readonly string[],
-    securityGroupIds: readonly string[],
-  ): void {
-    const arn = (resource: string, resourceName: string) =>
-      Stack.of(this).formatArn({ service: 'ec2', resource, resourceName });
-    role.addToPrincipalPolicy(
-      new PolicyStatement({
-        actions: [
-          'ec2:CreateNetworkInterface',
-          'ec2:CreateNetworkInterfacePermission',
-          'ec2:DeleteNetworkInterface',
-          'ec2:DeleteNetworkInterfacePermission',
-        ],
-        resources: [
-          arn('network-interface', '*'),
-          ...subnetIds.map((id) => arn('subnet', id)),
-          ...securityGroupIds.map((id) => arn('security-group', id)),
-        ],
-      }),
-    );
-    const describe = ['NetworkInterfaces', 'Vpcs', 'DhcpOptions', 'Subnets', 'SecurityGroups'];
-    // EC2 knows no resources for these
-    role.addToPrincipalPolicy(
-      new PolicyStatement({ actions: describe.map((what) => `ec2:Describe${what}`), resources: ['*'] }),
-    );
   }
 
   private grantKeys({ role, volumeKey, outputKey, instanceType }: TrainingSettings): void {
