@@ -3,6 +3,7 @@ import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { pad, reshape } from './layout';
 import { product } from './linear';
 import { type Attributes, differentiable, float32, int, int32, op } from './op';
+import { useOwnKernels } from './own-kernels';
 
 /** The smallest float32: what pads an input whose maximum is taken. */
 const LOWEST = -3.4028234663852886e38;
@@ -45,6 +46,32 @@ function pointwise(x: Tensor, weight: Tensor): Tensor {
   return reshape(y, [-1, ...x.shape.slice(1, -1), filters]);
 }
 
+/** Whether kernels/winograd.cc does a convolution well: its filter, 4 times as large there, has to stay in a core's second cache. */
+function isForOwnKernels([size, , channels, filters]: readonly number[]): boolean {
+  const STRIP = 16;
+  const LARGEST = 8192;
+  const [inputs, outputs] = [channels as number, filters as number];
+  return useOwnKernels() && size === 3 && inputs % STRIP === 0 && outputs % STRIP === 0 && inputs * outputs <= LARGEST;
+}
+
+/** With the kernels of kernels/convolution.cc: 3 x 3, stride 1, padding 1. */
+function ownConvolution(x: Tensor, weight: Tensor): Tensor {
+  return differentiable(
+    [x, weight],
+    ([x, weight], save) => {
+      save([x, weight]);
+      return op('ScanlineConvolution', [x, weight], { T: float32 });
+    },
+    (dy, saved) => {
+      const [x, weight] = saved as [Tensor, Tensor];
+      return [
+        op('ScanlineConvolutionGradInput', [dy, weight], { T: float32 }),
+        op('ScanlineConvolutionGradFilter', [dy, x, weight], { T: float32 }),
+      ];
+    },
+  );
+}
+
 /**
  * 2D convolution.
  *
@@ -56,6 +83,7 @@ export function conv2d(x: Tensor, weight: Tensor, { stride = 1, padding = 0 }: W
   const kernel = weight.shape[0] as number;
   if (kernel === 1 && stride === 1 && padding === 0) return pointwise(x, weight);
   const centred = stride === 1 && 2 * padding === kernel - 1;
+  if (centred && isForOwnKernels(weight.shape)) return ownConvolution(x, weight);
   const input = padding === 0 || centred ? x : padded(x, kernel, stride, padding, 0);
   const attributes = { ...windowAttributes(stride, centred ? 'SAME' : 'VALID'), dilations: int([1, 1, 1, 1]) };
   return differentiable(

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { native, tf } from '../../../training/native/tensorflow';
+import { conv2d } from '../../../training/ops/convolution';
 import { batchNorm, layerNorm } from '../../../training/ops/normalization';
 import { evaluate, normal } from './gradients';
 
@@ -17,6 +18,11 @@ const list = [normal([3, 40, 40, 21], 3), normal([3, 40, 40, 33], 4)];
 const dy = normal([3, 40, 40, 54], 5);
 const results = [
   ...evaluate((...x) => batchNorm(x, { scale, offset }, running, { update, relu: true }), list, dy),
+  ...evaluate(
+    (x, weight) => conv2d(x as Tensor, weight as Tensor, { padding: 1 }),
+    [normal([3, 40, 40, 80], 7), normal([3, 3, 80, 16], 8)],
+    normal([3, 40, 40, 16], 9),
+  ),
   ...evaluate((x) => layerNorm(x as Tensor, scale, offset), [normal([3, 40, 40, 54], 6)], dy),
 ];
 for (const values of results) hash.update(values);

@@ -47,37 +47,7 @@ struct Tile {
 };
 
 #define SCANLINE_LOOPS "batch_norm_loops.h"
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
-namespace avx512 {
-#include SCANLINE_LOOPS
-}
-#pragma GCC pop_options
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-namespace avx2 {
-#include SCANLINE_LOOPS
-}
-#pragma GCC pop_options
-namespace baseline {
-#include SCANLINE_LOOPS
-}
-
-enum class Family { kBaseline, kAvx2, kAvx512 };
-
-Family DetectFamily() {
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-    return Family::kAvx512;
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? Family::kAvx2 : Family::kBaseline;
-}
-
-const Family kFamily = DetectFamily();
-
-// Calls a loop of the family of this machine's processor.
-#define SCANLINE_CALL(loop, ...)                                       \
-  (kFamily == Family::kAvx512 ? avx512::loop(__VA_ARGS__)             \
-                              : kFamily == Family::kAvx2 ? avx2::loop(__VA_ARGS__) : baseline::loop(__VA_ARGS__))
+#include "families.h"
 
 template <typename T>
 void Apply(const Tile<T>& tile, T* y, const float* a, const float* b, bool relu) {

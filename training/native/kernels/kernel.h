@@ -171,6 +171,7 @@ bool BoolAttribute(TF_OpKernelConstruction* construction, const char* name);
 
 // Registers the ops of one file each; all must have been before a graph uses any.
 void RegisterBatchNorm();
+void RegisterConvolution();
 void RegisterLayerNorm();
 void RegisterGelu();
 void RegisterSoftmaxGrad();
