@@ -50,13 +50,22 @@ const ON = 1;
 const LARGEST_FOLDED_CONSTANT = 2 ** 16;
 
 /** Our own kernels that do what mixed precision is for: they are given bfloat16. */
-const OWN_PRODUCTS = ['ScanlineConvolution', 'ScanlineConvolutionGradInput', 'ScanlineConvolutionGradFilter'];
+const OWN_PRODUCTS = [
+  'ScanlineConvolution',
+  'ScanlineConvolutionGradInput',
+  'ScanlineConvolutionGradFilter',
+  'ScanlineActivatedConvolution',
+  'ScanlineActivatedConvolutionGradInput',
+  'ScanlineActivatedConvolutionGradFilter',
+];
 
 /** Our own kernels that may compute in bfloat16 where what feeds them does; mixed precision takes them from the environment only. */
 const OWN_KERNELS = [
   'ScanlineMoments',
   'ScanlineBatchNorm',
   'ScanlineBatchNormGrad',
+  'ScanlineBatchNormCoefficients',
+  'ScanlineBatchNormGradFromSums',
   'ScanlineLayerNorm',
   'ScanlineLayerNormGrad',
   'ScanlineGelu',

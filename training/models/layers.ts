@@ -4,6 +4,7 @@ import { gelu, relu } from '../ops/activation';
 import { avgPool2d, conv2d, maxPool2d, type Window } from '../ops/convolution';
 import { linear } from '../ops/linear';
 import { batchNorm, layerNorm, type Statistics } from '../ops/normalization';
+import { normalizedConv2d } from '../ops/normalized-convolution';
 import { dropout } from '../ops/random';
 import type { Initializer, Layer, ParameterSpec, Pass, Scope } from './network';
 
@@ -32,37 +33,80 @@ export interface ConvolutionOptions extends Window {
   readonly initial?: (fanIn: number) => Initializer;
 }
 
+function kernelOf(
+  scope: Scope,
+  channels: number,
+  filters: number,
+  kernel: number,
+  initial: (fanIn: number) => Initializer,
+): string {
+  const shape = [kernel, kernel, channels, filters];
+  return scope.parameter('weight', shape, initial(kernel * kernel * channels), { layout: 'kernel' });
+}
+
 /** torch.nn.Conv2d */
 export function convolution(scope: Scope, channels: number, filters: number, options: ConvolutionOptions): Layer {
   const { kernel, bias = false, initial = defaultUniform, ...window } = options;
-  const fanIn = kernel * kernel * channels;
-  const weight = scope.parameter('weight', [kernel, kernel, channels, filters], initial(fanIn), { layout: 'kernel' });
+  const weight = kernelOf(scope, channels, filters, kernel, initial);
   if (!bias) return (x, pass) => conv2d(x, pass.parameter(weight), window);
-  const offset = scope.parameter('bias', [filters], defaultUniform(fanIn));
+  const offset = scope.parameter('bias', [filters], defaultUniform(kernel * kernel * channels));
   return (x, pass) => conv2d(x, pass.parameter(weight), window).add(pass.parameter(offset));
 }
 
 /** A layer that also takes several tensors, which stand for their concatenation along the channels. */
 export type ConcatenatingLayer = (x: Tensor | readonly Tensor[], pass: Pass) => Tensor;
 
-/** torch.nn.BatchNorm2d, followed by an activation: a ReLU is done in the same go. */
-export function batchNormalization(scope: Scope, channels: number, activation: ActivationName): ConcatenatingLayer {
+/** Declares what torch.nn.BatchNorm2d has, and gives it for a pass; `update` where the batch's own statistics are used and noted. */
+function batchNormParameters(scope: Scope, channels: number) {
   const scale = scope.parameter('weight', [channels], ONES);
   const offset = scope.parameter('bias', [channels], ZEROS);
   const mean = scope.parameter('running_mean', [channels], ZEROS, { role: 'buffer' });
   const variance = scope.parameter('running_var', [channels], ONES, { role: 'buffer' });
-  const relu = activation === 'relu';
-  const normalize: ConcatenatingLayer = (x, pass) => {
-    const affine = { scale: pass.parameter(scale), offset: pass.parameter(offset) };
-    const running = { mean: pass.parameter(mean), variance: pass.parameter(variance) };
-    if (!pass.training) return batchNorm(x, affine, running, { relu });
+  return (pass: Pass) => {
     const update = (statistics: Statistics) => {
       pass.assign(mean, statistics.mean);
       pass.assign(variance, statistics.variance);
     };
-    return batchNorm(x, affine, running, { relu, update });
+    return {
+      affine: { scale: pass.parameter(scale), offset: pass.parameter(offset) },
+      running: { mean: pass.parameter(mean), variance: pass.parameter(variance) },
+      ...(pass.training && { update }),
+    };
+  };
+}
+
+/** torch.nn.BatchNorm2d, followed by an activation: a ReLU is done in the same go. */
+export function batchNormalization(scope: Scope, channels: number, activation: ActivationName): ConcatenatingLayer {
+  const parameters = batchNormParameters(scope, channels);
+  const relu = activation === 'relu';
+  const normalize: ConcatenatingLayer = (x, pass) => {
+    const { affine, running, ...update } = parameters(pass);
+    return batchNorm(x, affine, running, { relu, ...update });
   };
   return relu ? normalize : (x, pass) => ACTIVATIONS[activation](normalize(x, pass));
+}
+
+export interface NormalizedConvolutionOptions extends Omit<ConvolutionOptions, 'bias'> {
+  readonly activation: ActivationName;
+}
+
+/** torch.nn.BatchNorm2d, an activation, and torch.nn.Conv2d without a bias: with a ReLU, in one go. */
+export function normalizedConvolution(
+  { norm, conv }: Readonly<Record<'norm' | 'conv', Scope>>,
+  channels: number,
+  filters: number,
+  { activation, kernel, initial = defaultUniform, ...window }: NormalizedConvolutionOptions,
+): Layer {
+  if (activation !== 'relu') {
+    const normalize = batchNormalization(norm, channels, activation);
+    return sequential(normalize, convolution(conv, channels, filters, { kernel, initial, ...window }));
+  }
+  const parameters = batchNormParameters(norm, channels);
+  const weight = kernelOf(conv, channels, filters, kernel, initial);
+  return (x, pass) => {
+    const { affine, running, ...update } = parameters(pass);
+    return normalizedConv2d(x, affine, running, pass.parameter(weight), { ...update, ...window });
+  };
 }
 
 /** torch.nn.LayerNorm over the last axis */

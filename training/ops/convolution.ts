@@ -47,11 +47,12 @@ function pointwise(x: Tensor, weight: Tensor): Tensor {
 }
 
 /** Whether kernels/winograd.cc does a convolution well: its filter, 4 times as large there, has to stay in a core's second cache. */
-function isForOwnKernels([size, , channels, filters]: readonly number[]): boolean {
+export function isForOwnKernels(weight: Tensor, { stride = 1, padding = 0 }: Window): boolean {
   const STRIP = 16;
   const LARGEST = 8192;
-  const [inputs, outputs] = [channels as number, filters as number];
-  return useOwnKernels() && size === 3 && inputs % STRIP === 0 && outputs % STRIP === 0 && inputs * outputs <= LARGEST;
+  const [size, , channels, filters] = weight.shape as [number, number, number, number];
+  const centred = size === 3 && stride === 1 && padding === 1;
+  return useOwnKernels() && centred && channels % STRIP === 0 && filters % STRIP === 0 && channels * filters <= LARGEST;
 }
 
 /** With the kernels of kernels/convolution.cc: 3 x 3, stride 1, padding 1. */
@@ -82,8 +83,8 @@ function ownConvolution(x: Tensor, weight: Tensor): Tensor {
 export function conv2d(x: Tensor, weight: Tensor, { stride = 1, padding = 0 }: Window = {}): Tensor {
   const kernel = weight.shape[0] as number;
   if (kernel === 1 && stride === 1 && padding === 0) return pointwise(x, weight);
+  if (isForOwnKernels(weight, { stride, padding })) return ownConvolution(x, weight);
   const centred = stride === 1 && 2 * padding === kernel - 1;
-  if (centred && isForOwnKernels(weight.shape)) return ownConvolution(x, weight);
   const input = padding === 0 || centred ? x : padded(x, kernel, stride, padding, 0);
   const attributes = { ...windowAttributes(stride, centred ? 'SAME' : 'VALID'), dilations: int([1, 1, 1, 1]) };
   return differentiable(

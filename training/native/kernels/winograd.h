@@ -12,16 +12,27 @@ struct ConvolutionShape {
   int64_t images, height, width, channels, filters;
 };
 
-// y [.., filters] = x [.., channels] * filter [3, 3, channels, filters]
+// What is done to each channel of an input as it is read, so that it need not be stored: max(0, scale * x + shift), padded with zeros.
+struct Activation {
+  const float *scale, *shift;
+};
+
+// y [.., filters] = x [.., channels], activated where that is asked for, * filter [3, 3, channels, filters]
 template <typename T>
-void Convolve(const ConvolutionShape& shape, const T* x, const float* filter, T* y);
+void Convolve(const ConvolutionShape& shape, const T* x, const float* filter, T* y, const Activation* activation = nullptr);
 
 // dx [.., channels] from dy [.., filters]
 template <typename T>
 void ConvolveGradInput(const ConvolutionShape& shape, const T* dy, const float* filter, T* dx);
 
-// dfilter [3, 3, channels, filters] from x and dy
+// g [.., channels], the gradient of scale * x + shift, from dy [.., filters] for a convolution of the activated x; and of each channel
+// the sum of g and that of g * (x - mean)
 template <typename T>
-void ConvolveGradFilter(const ConvolutionShape& shape, const T* x, const T* dy, float* dfilter);
+void ConvolveGradActivated(const ConvolutionShape& shape, const T* dy, const float* filter, const T* x, const Activation& activation,
+                           const float* mean, T* g, float* sum, float* product);
+
+// dfilter [3, 3, channels, filters] from x, activated where that is asked for, and dy
+template <typename T>
+void ConvolveGradFilter(const ConvolutionShape& shape, const T* x, const T* dy, float* dfilter, const Activation* activation = nullptr);
 
 }  // namespace scanline

@@ -65,19 +65,24 @@ SCANLINE_INLINE void FromFilterPoints(const Floats* u, int64_t step, Floats* w) 
   w[2] = kA2 * sum_a + kB2 * sum_b + u[5 * step];
 }
 
-template <bool border, typename T>
-SCANLINE_INLINE void InputStrip(const Patch<const T>& patch, int64_t channel, float* v, int64_t plane) {
-  Floats columns[36];
+// A strip of 6 x 6 inputs, rows and pixels so far apart -> their values at the points, `plane` apart.
+template <bool activated, typename T>
+__attribute__((noinline)) void InputStrip(const T* inputs, int64_t row, int64_t pixel, const Activation& activation, int64_t channel,
+                                          float* v, int64_t plane) {
+  Floats columns[36], scale, shift;
+  if (activated) {
+    ToFloats(activation.scale + channel, &scale);
+    ToFloats(activation.shift + channel, &shift);
+  }
 #pragma GCC unroll 6
   for (int64_t j = 0; j < 6; j++) {
     Floats x[6], y[6];
 #pragma GCC unroll 6
     for (int64_t i = 0; i < 6; i++) {
-      if (border && !patch.Holds(i, j)) {
-        x[i] = Floats{};
-      } else {
-        ToFloats(patch.At(i, j) + channel, &x[i]);
-      }
+      ToFloats(inputs + i * row + j * pixel, &x[i]);
+      if (!activated) continue;
+      x[i] = scale * x[i] + shift;
+      Relu(&x[i]);
     }
     ToInputPoints(x, 1, y);
 #pragma GCC unroll 6
@@ -88,43 +93,98 @@ SCANLINE_INLINE void InputStrip(const Patch<const T>& patch, int64_t channel, fl
     Floats y[6];
     ToInputPoints(columns + 6 * i, 1, y);
 #pragma GCC unroll 6
-    for (int64_t j = 0; j < 6; j++) FromFloats(y[j], v + (6 * i + j) * plane + channel);
+    for (int64_t j = 0; j < 6; j++) FromFloats(y[j], v + (6 * i + j) * plane);
+  }
+}
+
+// A strip of the 6 x 6 inputs of a patch, which reaches beyond the image: zeros there, whatever the activation makes of a zero.
+template <bool activated, typename T>
+void CopyStrip(const Patch<const T>& patch, const Activation& activation, int64_t channel, float* copy) {
+  for (int64_t i = 0; i < 6; i++) {
+    for (int64_t j = 0; j < 6; j++) {
+      Floats x = {};
+      if (patch.Holds(i, j)) {
+        ToFloats(patch.At(i, j) + channel, &x);
+        if (activated) {
+          Floats scale, shift;
+          ToFloats(activation.scale + channel, &scale);
+          ToFloats(activation.shift + channel, &shift);
+          x = scale * x + shift;
+          Relu(&x);
+        }
+      }
+      FromFloats(x, copy + (6 * i + j) * kStrip);
+    }
   }
 }
 
 // The 6 x 6 inputs of a patch -> their values at the points, `plane` apart.
-template <typename T>
-void InputToPoints(const Patch<const T>& patch, int64_t channels, float* v, int64_t plane) {
-  if (patch.inside) {
-    for (int64_t c = 0; c < channels; c += kStrip) InputStrip<false>(patch, c, v, plane);
-  } else {
-    for (int64_t c = 0; c < channels; c += kStrip) InputStrip<true>(patch, c, v, plane);
+template <bool activated, typename T>
+void InputToPoints(const Patch<const T>& patch, const Activation& activation, int64_t channels, float* v, int64_t plane) {
+  for (int64_t c = 0; c < channels; c += kStrip) {
+    if (patch.inside) {
+      InputStrip<activated>(patch.At(0, 0) + c, patch.width * patch.channels, patch.channels, activation, c, v + c, plane);
+    } else {
+      float copy[36 * kStrip];
+      CopyStrip<activated>(patch, activation, c, copy);
+      InputStrip<false>(copy, 6 * kStrip, kStrip, activation, c, v + c, plane);
+    }
   }
 }
 
-// The products at the points, `plane` apart -> the 4 x 4 outputs of a patch.
+// Calls take(i, j, output) for the 4 x 4 outputs of which `m` are the products at the points, `plane` apart.
+template <typename Take>
+SCANLINE_INLINE void OutputStrip(const float* m, int64_t plane, const Take& take) {
+  Floats columns[24];
+#pragma GCC unroll 6
+  for (int64_t j = 0; j < 6; j++) {
+    Floats x[6], y[4];
+#pragma GCC unroll 6
+    for (int64_t i = 0; i < 6; i++) ToFloats(m + (6 * i + j) * plane, &x[i]);
+    FromPoints(x, 1, y);
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < 4; i++) columns[6 * i + j] = y[i];
+  }
+#pragma GCC unroll 4
+  for (int64_t i = 0; i < 4; i++) {
+    Floats y[4];
+    FromPoints(columns + 6 * i, 1, y);
+#pragma GCC unroll 4
+    for (int64_t j = 0; j < 4; j++) take(i, j, y[j]);
+  }
+}
+
 template <typename T>
 void PointsToOutput(const float* m, int64_t plane, int64_t channels, const Patch<T>& patch) {
   for (int64_t c = 0; c < channels; c += kStrip) {
-    Floats columns[24];
-#pragma GCC unroll 6
-    for (int64_t j = 0; j < 6; j++) {
-      Floats x[6], y[4];
-#pragma GCC unroll 6
-      for (int64_t i = 0; i < 6; i++) ToFloats(m + (6 * i + j) * plane + c, &x[i]);
-      FromPoints(x, 1, y);
-#pragma GCC unroll 4
-      for (int64_t i = 0; i < 4; i++) columns[6 * i + j] = y[i];
-    }
-#pragma GCC unroll 4
-    for (int64_t i = 0; i < 4; i++) {
-      Floats y[4];
-      FromPoints(columns + 6 * i, 1, y);
-#pragma GCC unroll 4
-      for (int64_t j = 0; j < 4; j++) {
-        if (patch.inside || patch.Holds(i, j)) FromFloats(y[j], patch.At(i, j) + c);
-      }
-    }
+    OutputStrip(m + c, plane, [&](int64_t i, int64_t j, const Floats& y) __attribute__((always_inline)) {
+      if (patch.inside || patch.Holds(i, j)) FromFloats(y, patch.At(i, j) + c);
+    });
+  }
+}
+
+// The same for gradients that an activation lets through where its input x is large enough; adds to `sum` and `product` (winograd.h).
+template <typename T>
+void PointsToActivated(const float* m, int64_t plane, int64_t channels, const Patch<const T>& x, const Activation& activation,
+                       const float* mean, const Patch<T>& g, float* sum, float* product) {
+  for (int64_t c = 0; c < channels; c += kStrip) {
+    Floats scale, shift, centre, s, p;
+    ToFloats(activation.scale + c, &scale);
+    ToFloats(activation.shift + c, &shift);
+    ToFloats(mean + c, &centre);
+    ToFloats(sum + c, &s);
+    ToFloats(product + c, &p);
+    OutputStrip(m + c, plane, [&](int64_t i, int64_t j, const Floats& y) __attribute__((always_inline)) {
+      if (!g.inside && !g.Holds(i, j)) return;
+      Floats input;
+      ToFloats(x.At(i, j) + c, &input);
+      const Floats passed = scale * input + shift > 0 ? y : Floats{};
+      s += passed;
+      p += passed * (input - centre);
+      FromFloats(passed, g.At(i, j) + c);
+    });
+    FromFloats(s, sum + c);
+    FromFloats(p, product + c);
   }
 }
 
