@@ -27,6 +27,7 @@ def vit(**options):
 SMALL = {
     "densenet": (densenet, dict(in_channels=3, out_channels=4, init_features=8, growth_rate=4, block_config=(2, 3), bn_size=2), (3, 3, 37, 50)),
     "densenet_elu": (densenet, dict(in_channels=1, out_channels=2, init_features=6, growth_rate=3, block_config=(1, 1, 2), act="elu"), (2, 1, 64, 40)),
+    "densenet_wide": (densenet, dict(in_channels=1, out_channels=2, init_features=16, growth_rate=16, block_config=(2, 1), bn_size=2), (2, 1, 64, 52)),
     "vit": (vit, dict(in_channels=1, img_size=(32, 48), patch_size=(8, 16), hidden_size=24, mlp_dim=40, num_layers=2, num_heads=3, num_classes=3), (2, 1, 32, 48)),
     "vit_bias": (vit, dict(in_channels=2, img_size=(37, 35), patch_size=(8, 8), hidden_size=16, mlp_dim=20, num_layers=1, num_heads=4, num_classes=2, qkv_bias=True, post_activation="none"), (3, 2, 37, 35)),
 }

@@ -20,6 +20,8 @@ const LIST_INPUTS: Readonly<Record<string, ListInputs>> = {
   AddN: {},
   ScanlineBatchNorm: { before: 4, lists: 3 },
   ScanlineBatchNormGrad: { before: 3, lists: 3 },
+  ScanlineBatchNormCoefficients: { before: 4, lists: 3 },
+  ScanlineBatchNormGradFromSums: { before: 5, lists: 3 },
 };
 
 /** Inputs as they come from tfjs, one after the other, put into the lists that the op takes. */

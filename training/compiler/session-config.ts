@@ -49,11 +49,23 @@ const ON = 1;
  */
 const LARGEST_FOLDED_CONSTANT = 2 ** 16;
 
+/** Our own kernels that do what mixed precision is for: they are given bfloat16. */
+const OWN_PRODUCTS = [
+  'ScanlineConvolution',
+  'ScanlineConvolutionGradInput',
+  'ScanlineConvolutionGradFilter',
+  'ScanlineActivatedConvolution',
+  'ScanlineActivatedConvolutionGradInput',
+  'ScanlineActivatedConvolutionGradFilter',
+];
+
 /** Our own kernels that may compute in bfloat16 where what feeds them does; mixed precision takes them from the environment only. */
 const OWN_KERNELS = [
   'ScanlineMoments',
   'ScanlineBatchNorm',
   'ScanlineBatchNormGrad',
+  'ScanlineBatchNormCoefficients',
+  'ScanlineBatchNormGradFromSums',
   'ScanlineLayerNorm',
   'ScanlineLayerNormGrad',
   'ScanlineGelu',
@@ -70,6 +82,7 @@ function rewriteOptions({ precision = 'fp32', gpu }: SessionConfig): Record<stri
   // a second round of rewriting finds nothing more in a training step, and takes a third of the time before the first one
   const once = { meta_optimizer_iterations: 1 };
   if (precision === 'fp32') return once;
+  process.env.TF_AUTO_MIXED_PRECISION_GRAPH_REWRITE_ALLOWLIST_ADD = OWN_PRODUCTS.join();
   process.env.TF_AUTO_MIXED_PRECISION_GRAPH_REWRITE_INFERLIST_ADD = OWN_KERNELS.join();
   if (gpu) return { ...once, auto_mixed_precision: ON };
   return { ...once, auto_mixed_precision_onednn_bfloat16: ON };

@@ -12,6 +12,7 @@ import {
   dropping,
   kaimingNormal,
   maxPooling,
+  normalizedConvolution,
   sequential,
 } from './layers';
 import { type Layer, type Network, type Pass, Scope } from './network';
@@ -52,8 +53,10 @@ function denseLayer(scope: Scope, channels: number, options: Required<DenseNetOp
   const normalize = batchNormalization(layers.at('norm1'), channels, options.activation);
   const grow = sequential(
     conv(layers.at('conv1'), channels, bottleneck, { kernel: 1 }),
-    batchNormalization(layers.at('norm2'), bottleneck, options.activation),
-    conv(layers.at('conv2'), bottleneck, options.growthRate, { kernel: 3, padding: 1 }),
+    normalizedConvolution({ norm: layers.at('norm2'), conv: layers.at('conv2') }, bottleneck, options.growthRate, {
+      ...{ kernel: 3, padding: 1, initial: kaimingNormal },
+      activation: options.activation,
+    }),
     dropping(layers, options.dropout, true),
   );
   return (features, pass) => grow(normalize(features, pass), pass);

@@ -7,6 +7,7 @@ import { groupNorm } from '../ops/group-normalization';
 import { ignoring } from '../ops/layout';
 import { biasAdd, linear } from '../ops/linear';
 import { batchNorm, layerNorm, type Statistics } from '../ops/normalization';
+import { normalizedConv2d } from '../ops/normalized-convolution';
 import { filled } from '../ops/op';
 import { dropout, dropPath } from '../ops/random';
 import { blur, pixelShuffle, resizeLinear } from '../ops/resize';
@@ -51,14 +52,26 @@ export interface ConvolutionOptions extends Window {
   readonly initial?: (fanIn: number, fanOut: number) => Initializer;
 }
 
+const volumeOf = (sizes: readonly number[]) => sizes.reduce((product, size) => product * size, 1);
+
+/** Declares the kernel of a convolution, [...sizes, channels, filters]. */
+function kernelOf(
+  scope: Scope,
+  sizes: readonly number[],
+  channels: number,
+  filters: number,
+  initial: (fanIn: number, fanOut: number) => Initializer,
+): string {
+  const start = initial(volumeOf(sizes) * channels, volumeOf(sizes) * filters);
+  return scope.parameter('weight', [...sizes, channels, filters], start, { layout: 'kernel' });
+}
+
 /** torch.nn.Conv2d or Conv3d */
 export function convolution(scope: Scope, channels: number, filters: number, options: ConvolutionOptions): Layer {
   const { kernel, spatialDims = 2, bias = false, initial = defaultUniform, ...window } = options;
   const sizes = perAxis(kernel, spatialDims);
-  const area = sizes.reduce((product, size) => product * size, 1);
-  const start = initial(area * channels, area * filters);
-  const weight = scope.parameter('weight', [...sizes, channels, filters], start, { layout: 'kernel' });
-  const withBias = biasLayer(scope, filters, area * channels, bias);
+  const weight = kernelOf(scope, sizes, channels, filters, initial);
+  const withBias = biasLayer(scope, filters, volumeOf(sizes) * channels, bias);
   return (x, pass) => withBias(convolve(x, pass.parameter(weight), window), pass);
 }
 
@@ -93,22 +106,32 @@ export function transposedConvolution(
 /** A layer that also takes several tensors, which stand for their concatenation along the channels. */
 export type ConcatenatingLayer = (x: Tensor | readonly Tensor[], pass: Pass) => Tensor;
 
-/** torch.nn.BatchNorm2d or BatchNorm3d, followed by an activation: a ReLU is done in the same go. */
-export function batchNormalization(scope: Scope, channels: number, activation?: ActivationName): ConcatenatingLayer {
+/** Declares what torch.nn.BatchNorm2d has, and gives it for a pass; `update` where the batch's own statistics are used and noted. */
+function batchNormParameters(scope: Scope, channels: number) {
   const scale = scope.parameter('weight', [channels], ONES);
   const offset = scope.parameter('bias', [channels], ZEROS);
   const mean = scope.parameter('running_mean', [channels], ZEROS, { role: 'buffer' });
   const variance = scope.parameter('running_var', [channels], ONES, { role: 'buffer' });
-  const relu = activation === 'relu';
-  const normalize: ConcatenatingLayer = (x, pass) => {
-    const affine = { scale: pass.parameter(scale), offset: pass.parameter(offset) };
-    const running = { mean: pass.parameter(mean), variance: pass.parameter(variance) };
-    if (!pass.training) return batchNorm(x, affine, running, { relu });
+  return (pass: Pass) => {
     const update = (statistics: Statistics) => {
       pass.assign(mean, statistics.mean);
       pass.assign(variance, statistics.variance);
     };
-    return batchNorm(x, affine, running, { relu, update });
+    return {
+      affine: { scale: pass.parameter(scale), offset: pass.parameter(offset) },
+      running: { mean: pass.parameter(mean), variance: pass.parameter(variance) },
+      ...(pass.training && { update }),
+    };
+  };
+}
+
+/** torch.nn.BatchNorm2d or BatchNorm3d, followed by an activation: a ReLU is done in the same go. */
+export function batchNormalization(scope: Scope, channels: number, activation?: ActivationName): ConcatenatingLayer {
+  const parameters = batchNormParameters(scope, channels);
+  const relu = activation === 'relu';
+  const normalize: ConcatenatingLayer = (x, pass) => {
+    const { affine, running, ...update } = parameters(pass);
+    return batchNorm(x, affine, running, { relu, ...update });
   };
   if (relu || activation === undefined) return normalize;
   return (x, pass) => ACTIVATIONS[activation](normalize(x, pass));
@@ -159,6 +182,29 @@ function groupNormalization(
   const scale = scope.parameter('weight', [channels], ONES);
   const offset = scope.parameter('bias', [channels], ZEROS);
   return (x, pass) => groupNorm(x, pass.parameter(scale), pass.parameter(offset), { groups, slope: slope(pass) });
+}
+
+export interface NormalizedConvolutionOptions extends Omit<ConvolutionOptions, 'bias' | 'spatialDims'> {
+  readonly activation: ActivationName;
+}
+
+/** torch.nn.BatchNorm2d, an activation, and torch.nn.Conv2d without a bias: with a ReLU, in one go. */
+export function normalizedConvolution(
+  { norm, conv }: Readonly<Record<'norm' | 'conv', Scope>>,
+  channels: number,
+  filters: number,
+  { activation, kernel, initial = defaultUniform, ...window }: NormalizedConvolutionOptions,
+): Layer {
+  if (activation !== 'relu') {
+    const normalize = batchNormalization(norm, channels, activation);
+    return sequential(normalize, convolution(conv, channels, filters, { kernel, initial, ...window }));
+  }
+  const parameters = batchNormParameters(norm, channels);
+  const weight = kernelOf(conv, perAxis(kernel, 2), channels, filters, initial);
+  return (x, pass) => {
+    const { affine, running, ...update } = parameters(pass);
+    return normalizedConv2d(x, affine, running, pass.parameter(weight), { ...update, ...window });
+  };
 }
 
 /** torch.nn.LayerNorm over the last axis */

@@ -3,6 +3,7 @@ import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { pad, reshape, slice } from './layout';
 import { product } from './linear';
 import { type Attributes, differentiable, float32, int, int32, op, vector, whole } from './op';
+import { useOwnKernels } from './own-kernels';
 import { mapAxis } from './resize';
 
 /** The smallest float32: what pads an input whose maximum is taken. */
@@ -93,6 +94,35 @@ function opsOf(x: Tensor): (typeof OPS)[2 | 3] {
   return OPS[(x.rank - 2) as 2 | 3];
 }
 
+/** Whether kernels/winograd.cc does a convolution well: its filter, 4 times as large there, has to stay in a core's second cache. */
+export function isForOwnKernels(weight: Tensor, { stride = 1, padding = 0, dilation = 1 }: ConvolutionWindow): boolean {
+  const STRIP = 16;
+  const LARGEST = 8192;
+  const all = (values: PerAxis, wanted: number) => perAxis(values, 2).every((value) => value === wanted);
+  if (!useOwnKernels() || weight.rank !== 4 || !all(stride, 1) || !all(padding, 1) || !all(dilation, 1)) return false;
+  const [height, width, channels, filters] = weight.shape as [number, number, number, number];
+  const fits = channels % STRIP === 0 && filters % STRIP === 0 && channels * filters <= LARGEST;
+  return height === 3 && width === 3 && fits;
+}
+
+/** With the kernels of kernels/convolution.cc: 3 x 3, stride 1, padding 1. */
+function ownConvolution(x: Tensor, weight: Tensor): Tensor {
+  return differentiable(
+    [x, weight],
+    ([x, weight], save) => {
+      save([x, weight]);
+      return op('ScanlineConvolution', [x, weight], { T: float32 });
+    },
+    (dy, saved) => {
+      const [x, weight] = saved as [Tensor, Tensor];
+      return [
+        op('ScanlineConvolutionGradInput', [dy, weight], { T: float32 }),
+        op('ScanlineConvolutionGradFilter', [dy, x, weight], { T: float32 }),
+      ];
+    },
+  );
+}
+
 /**
  * 2D and 3D convolution.
  *
@@ -101,6 +131,7 @@ function opsOf(x: Tensor): (typeof OPS)[2 | 3] {
  * @returns [N, ...spatial', filters]
  */
 export function convolve(x: Tensor, weight: Tensor, window: ConvolutionWindow = {}): Tensor {
+  if (isForOwnKernels(weight, window)) return ownConvolution(x, weight);
   const axes = x.rank - 2;
   const [stride, padding] = [perAxis(window.stride ?? 1, axes), perAxis(window.padding ?? 0, axes)];
   const kernel = dilated(weight, perAxis(window.dilation ?? 1, axes));

@@ -7,7 +7,7 @@ import { differentiable, float, float32, int, ops } from './op';
 import { useOwnKernels } from './own-kernels';
 
 /** A scale and an offset for each channel, [C]. */
-interface Affine {
+export interface Affine {
   readonly scale: Tensor;
   readonly offset: Tensor;
 }
@@ -84,7 +84,7 @@ function tensorflowBatchNorm(
 const moments = new WeakMap<Tensor, Statistics>();
 
 /** Mean and biased variance of each channel, computed once for a tensor. Not differentiated: who normalises by them does that. */
-function momentsOf(x: Tensor): Statistics {
+export function momentsOf(x: Tensor): Statistics {
   let known = moments.get(x);
   if (known === undefined) {
     const [mean, variance] = ops('ScanlineMoments', [x], { T: float32 }, 2) as [Tensor, Tensor];

@@ -32,6 +32,9 @@ const networks: Record<string, () => Network> = {
     densenet({ inChannels: 3, classes: 4, initFeatures: 8, growthRate: 4, blockConfig: [2, 3], bottleneckSize: 2 }),
   densenet_elu: () =>
     densenet({ inChannels: 1, classes: 2, initFeatures: 6, growthRate: 3, blockConfig: [1, 1, 2], activation: 'elu' }),
+  // wide enough for the own kernels of convolutions
+  densenet_wide: () =>
+    densenet({ inChannels: 1, classes: 2, initFeatures: 16, growthRate: 16, blockConfig: [2, 1], bottleneckSize: 2 }),
   vit: () =>
     vit({
       inChannels: 1,

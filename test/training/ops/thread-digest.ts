@@ -2,14 +2,16 @@
 import { createHash } from 'node:crypto';
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { native, tf } from '../../../training/native/tensorflow';
+import { convolve } from '../../../training/ops/convolution';
 import { groupNorm } from '../../../training/ops/group-normalization';
 import { batchNorm, layerNorm } from '../../../training/ops/normalization';
+import { normalizedConv2d } from '../../../training/ops/normalized-convolution';
 import { evaluate, normal } from './gradients';
 
 native.setKernelThreads(Number(process.argv[2]));
 
 const [scale, offset] = [normal([54], 1), normal([54], 2)];
-const running = { mean: tf.zeros([54]), variance: tf.ones([54]) };
+const runningOf = (channels: number) => ({ mean: tf.zeros([channels]), variance: tf.ones([channels]) });
 const hash = createHash('sha256');
 const update = ({ mean, variance }: { mean: Tensor; variance: Tensor }) => {
   for (const tensor of [mean, variance]) hash.update(tensor.dataSync() as Float32Array);
@@ -17,11 +19,22 @@ const update = ({ mean, variance }: { mean: Tensor; variance: Tensor }) => {
 const list = [normal([3, 40, 40, 21], 3), normal([3, 40, 40, 33], 4)];
 const dy = normal([3, 40, 40, 54], 5);
 const results = [
-  ...evaluate((...x) => batchNorm(x, { scale, offset }, running, { update, relu: true }), list, dy),
+  ...evaluate((...x) => batchNorm(x, { scale, offset }, runningOf(54), { update, relu: true }), list, dy),
+  ...evaluate(
+    (x, weight) => convolve(x as Tensor, weight as Tensor, { padding: 1 }),
+    [normal([3, 40, 40, 80], 7), normal([3, 3, 80, 16], 8)],
+    normal([3, 40, 40, 16], 9),
+  ),
+  ...evaluate(
+    (x: Tensor, weight: Tensor, scale: Tensor, offset: Tensor) =>
+      normalizedConv2d(x, { scale, offset }, runningOf(48), weight, { update, padding: 1 }),
+    [normal([3, 40, 40, 48], 10), normal([3, 3, 48, 16], 11), normal([48], 12), normal([48], 13)],
+    normal([3, 40, 40, 16], 14),
+  ),
   ...evaluate((x) => layerNorm(x as Tensor, scale, offset), [normal([3, 40, 40, 54], 6)], dy),
   ...evaluate(
     (x, slope) => groupNorm(x as Tensor, scale, offset, { groups: 6, slope: slope as Tensor }),
-    [normal([3, 40, 40, 54], 7), tf.scalar(0.2)],
+    [normal([3, 40, 40, 54], 15), tf.scalar(0.2)],
     dy,
   ),
 ];

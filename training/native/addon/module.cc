@@ -10,6 +10,7 @@
 static void RegisterKernels() {
   static const bool registered = [] {
     scanline::RegisterBatchNorm();
+    scanline::RegisterConvolution();
     scanline::RegisterLayerNorm();
     scanline::RegisterGelu();
     scanline::RegisterSoftmaxGrad();

@@ -3,6 +3,8 @@
 // What is normalised may be a list of tensors that stand for their concatenation along the channels, which is never made: DenseNet
 // normalises growing lists of the same features. The moments of a tensor are an op of their own, so that they are computed once
 // however many normalisations read it. The backward pass recomputes which values the ReLU let through, so its input is never stored.
+#include <immintrin.h>
+
 #include <algorithm>
 
 #include "kernel.h"
@@ -80,7 +82,8 @@ class Pieces {
   template <typename Visit>
   void ForEachChannel(const Visit& visit) const {
     for (const Piece<T>& piece : pieces_) {
-      for (int64_t c = 0; c < piece.columns; c++) visit(piece.offset + c, Data<float>(piece.mean)[c], Data<float>(piece.variance)[c]);
+      const float *mean = Data<float>(piece.mean), *variance = Data<float>(piece.variance);
+      for (int64_t c = 0; c < piece.columns; c++) visit(piece.offset + c, mean[c], variance[c]);
     }
   }
 
@@ -116,6 +119,49 @@ class BatchMoments {
   }
 };
 
+// What normalising does to each channel, y = a * x + b, from the scale and offset and the batch's own mean and variance.
+template <typename T>
+void Coefficients(const Pieces<T>& x, const Tensor& scale, const Tensor& offset, double epsilon, float* a, float* b) {
+  const float *scales = Data<float>(scale), *offsets = Data<float>(offset);
+  x.ForEachChannel([&](int64_t c, double mean, double variance) {
+    const double factor = scales[c] / std::sqrt(variance + epsilon);
+    a[c] = static_cast<float>(factor);
+    b[c] = static_cast<float>(offsets[c] - mean * factor);
+  });
+}
+
+// The inputs scale, offset, running_mean, running_variance and the list x, mean, variance; and the running statistics after this batch.
+template <typename T>
+class Batch {
+ public:
+  explicit Batch(Call& call)
+      : scale_(call.Input(0)), offset_(call.Input(1)), running_mean_(call.Input(2)), running_variance_(call.Input(3)), x_(call, 4) {
+    const int64_t columns = x_.columns();
+    call.ExpectLength("scale", scale_, columns, "channels");
+    call.ExpectLength("offset", offset_, columns, "channels");
+    call.ExpectLength("running_mean", running_mean_, columns, "channels");
+    call.ExpectLength("running_variance", running_variance_, columns, "channels");
+  }
+
+  const Pieces<T>& x() const { return x_; }
+
+  void ToCoefficients(double epsilon, float* a, float* b) const { Coefficients(x_, scale_, offset_, epsilon, a, b); }
+
+  void UpdateRunning(double momentum, const Tensor& new_mean, const Tensor& new_variance) const {
+    const float *old_means = Data<float>(running_mean_), *old_variances = Data<float>(running_variance_);
+    float *new_means = Data<float>(new_mean), *new_variances = Data<float>(new_variance);
+    const double unbiased = static_cast<double>(x_.rows()) / std::max(1.0, static_cast<double>(x_.rows()) - 1);
+    x_.ForEachChannel([&](int64_t c, double mean, double variance) {
+      new_means[c] = static_cast<float>((1 - momentum) * old_means[c] + momentum * mean);
+      new_variances[c] = static_cast<float>((1 - momentum) * old_variances[c] + momentum * variance * unbiased);
+    });
+  }
+
+ private:
+  const Tensor scale_, offset_, running_mean_, running_variance_;
+  const Pieces<T> x_;
+};
+
 template <typename T>
 class BatchNorm {
  public:
@@ -126,33 +172,23 @@ class BatchNorm {
 
   void Compute(TF_OpKernelContext* context) {
     Call call(context);
-    const Tensor scale = call.Input(0), offset = call.Input(1), running_mean = call.Input(2), running_variance = call.Input(3);
-    const Pieces<T> x(call, 4);
-    const int64_t columns = x.columns();
-    call.ExpectLength("scale", scale, columns, "channels");
-    call.ExpectLength("offset", offset, columns, "channels");
-    call.ExpectLength("running_mean", running_mean, columns, "channels");
-    call.ExpectLength("running_variance", running_variance, columns, "channels");
+    const Batch<T> batch(call);
     if (call.Failed()) return;
+    const Pieces<T>& x = batch.x();
+    const int64_t columns = x.columns();
     const Tensor y = call.OutputWithLastAxis(0, x.list()[0].tensor, columns);
     const Tensor new_mean = call.OutputVector(1, columns), new_variance = call.OutputVector(2, columns);
     if (call.Failed()) return;
 
     std::vector<float> a(columns), b(columns);
-    const double unbiased = static_cast<double>(x.rows()) / std::max(1.0, static_cast<double>(x.rows()) - 1);
-    x.ForEachChannel([&](int64_t c, double mean, double variance) {
-      const double factor = Data<float>(scale)[c] / std::sqrt(variance + epsilon_);
-      a[c] = static_cast<float>(factor);
-      b[c] = static_cast<float>(Data<float>(offset)[c] - mean * factor);
-      Data<float>(new_mean)[c] = static_cast<float>((1 - momentum_) * Data<float>(running_mean)[c] + momentum_ * mean);
-      Data<float>(new_variance)[c] =
-          static_cast<float>((1 - momentum_) * Data<float>(running_variance)[c] + momentum_ * variance * unbiased);
-    });
+    batch.ToCoefficients(epsilon_, a.data(), b.data());
+    batch.UpdateRunning(momentum_, new_mean, new_variance);
     const Blocks blocks(x.rows(), columns);
+    T* values = Data<T>(y);
     ParallelFor(blocks.count, [&](int64_t block) {
       x.ForEachTile(blocks, block, [&](int64_t row, size_t i, const Tile<T>& tile) {
         const int64_t offset = x.list()[i].offset;
-        Apply(tile, Data<T>(y) + row * columns + offset, a.data() + offset, b.data() + offset, relu_);
+        Apply(tile, values + row * columns + offset, a.data() + offset, b.data() + offset, relu_);
       });
     });
   }
@@ -160,6 +196,79 @@ class BatchNorm {
  private:
   const double epsilon_, momentum_;
   const bool relu_;
+};
+
+// Batch normalisation for an op that applies it as it reads its input: y = a * x + b.
+template <typename T>
+class BatchNormCoefficients {
+ public:
+  explicit BatchNormCoefficients(TF_OpKernelConstruction* construction)
+      : epsilon_(FloatAttribute(construction, "epsilon")), momentum_(FloatAttribute(construction, "momentum")) {}
+
+  void Compute(TF_OpKernelContext* context) {
+    Call call(context);
+    const Batch<T> batch(call);
+    if (call.Failed()) return;
+    const int64_t columns = batch.x().columns();
+    const Tensor a = call.OutputVector(0, columns), b = call.OutputVector(1, columns);
+    const Tensor new_mean = call.OutputVector(2, columns), new_variance = call.OutputVector(3, columns);
+    if (call.Failed()) return;
+    batch.ToCoefficients(epsilon_, Data<float>(a), Data<float>(b));
+    batch.UpdateRunning(momentum_, new_mean, new_variance);
+  }
+
+ private:
+  const double epsilon_, momentum_;
+};
+
+// The gradients of normalising, from the gradient g of y = a * x + b and for each channel the sums of g and of g * (x - mean).
+struct GradCoefficients {
+  // dx = a * g + k * x + l
+  std::vector<float> a, b, k, l;
+
+  template <typename T>
+  GradCoefficients(const Pieces<T>& x, const Tensor& scale, const Tensor& offset, double epsilon)
+      : a(x.columns()), b(x.columns()), k(x.columns()), l(x.columns()) {
+    Coefficients(x, scale, offset, epsilon, a.data(), b.data());
+  }
+
+  template <typename T, typename Sums>
+  void Finish(const Pieces<T>& x, const Sums& sum, const Sums& product, double epsilon, const Tensor& dscale, const Tensor& doffset) {
+    float *dscales = Data<float>(dscale), *doffsets = Data<float>(doffset);
+    const double rows = static_cast<double>(x.rows());
+    x.ForEachChannel([&](int64_t c, double mean, double variance) {
+      const double inverse = 1 / std::sqrt(variance + epsilon);
+      const double projection = product[c] * inverse;  // sum of g * normalised x
+      dscales[c] = static_cast<float>(projection);
+      doffsets[c] = static_cast<float>(sum[c]);
+      const double slope = -static_cast<double>(a[c]) * inverse * projection / rows;
+      k[c] = static_cast<float>(slope);
+      l[c] = static_cast<float>(-a[c] * sum[c] / rows - slope * mean);
+    });
+  }
+
+  // From output `first` on, dx for each tensor of the list; that of a list of one may take over the memory of input 0, which holds the
+  // gradients.
+  template <typename T>
+  void Apply(Call& call, const Pieces<T>& x, const T* gradients, bool relu, int first) const {
+    std::vector<T*> dx;
+    std::vector<Tensor> outputs;
+    const int reuse = x.list().size() == 1 ? 0 : -1;
+    for (const Piece<T>& piece : x.list()) {
+      outputs.push_back(call.OutputLike(first + static_cast<int>(outputs.size()), piece.tensor, reuse));
+      if (call.Failed()) return;
+      dx.push_back(Data<T>(outputs.back()));
+    }
+    const Blocks blocks(x.rows(), x.columns());
+    // backwards: what the sums were taken of last is still in a cache
+    ParallelFor(blocks.count, [&](int64_t block) {
+      x.ForEachTile(blocks, blocks.count - 1 - block, [&](int64_t row, size_t i, const Tile<T>& tile) {
+        const int64_t offset = x.list()[i].offset;
+        GradApply(tile, gradients + row * x.columns() + offset, dx[i] + row * tile.columns, a.data() + offset, b.data() + offset,
+                  k.data() + offset, l.data() + offset, relu);
+      });
+    });
+  }
 };
 
 template <typename T>
@@ -181,12 +290,8 @@ class BatchNormGrad {
     const Tensor dscale = call.OutputVector(0, columns), doffset = call.OutputVector(1, columns);
     if (call.Failed()) return;
 
-    std::vector<float> a(columns), b(columns);
-    x.ForEachChannel([&](int64_t c, double mean, double variance) {
-      const double factor = Data<float>(scale)[c] / std::sqrt(variance + epsilon_);
-      a[c] = static_cast<float>(factor);
-      b[c] = static_cast<float>(Data<float>(offset)[c] - mean * factor);
-    });
+    GradCoefficients coefficients(x, scale, offset, epsilon_);
+    const std::vector<float>&a = coefficients.a, &b = coefficients.b;
     const Blocks blocks(x.rows(), columns);
     std::vector<float> partial(blocks.count * 2 * columns);
     const T* gradients = Data<T>(dy);
@@ -198,39 +303,49 @@ class BatchNormGrad {
                  sums + offset, sums + columns + offset);
       });
     });
-
     std::vector<double> sum, product;
     Combine(partial, blocks.count, columns, sum, product);
-    std::vector<float> k(columns), l(columns);
-    const double rows = static_cast<double>(x.rows());
-    x.ForEachChannel([&](int64_t c, double mean, double variance) {
-      const double inverse = 1 / std::sqrt(variance + epsilon_);
-      const double projection = product[c] * inverse;  // sum of g * normalised x
-      Data<float>(dscale)[c] = static_cast<float>(projection);
-      Data<float>(doffset)[c] = static_cast<float>(sum[c]);
-      const double slope = -static_cast<double>(a[c]) * inverse * projection / rows;
-      k[c] = static_cast<float>(slope);
-      l[c] = static_cast<float>(-a[c] * sum[c] / rows - slope * mean);
-    });
+    coefficients.Finish(x, sum, product, epsilon_, dscale, doffset);
     // dy is released so that its memory can become dx's, where that is one tensor; the pointer stays valid, for TensorFlow still
     // holds the input
     dy.reset();
-    std::vector<Tensor> dx;
-    const int reuse = x.list().size() == 1 ? 0 : -1;
-    for (const Piece<T>& piece : x.list()) dx.push_back(call.OutputLike(2 + static_cast<int>(dx.size()), piece.tensor, reuse));
-    if (call.Failed()) return;
-    ParallelFor(blocks.count, [&](int64_t block) {
-      x.ForEachTile(blocks, block, [&](int64_t row, size_t i, const Tile<T>& tile) {
-        const int64_t offset = x.list()[i].offset;
-        GradApply(tile, gradients + row * columns + offset, Data<T>(dx[i]) + row * tile.columns, a.data() + offset, b.data() + offset,
-                  k.data() + offset, l.data() + offset, relu_);
-      });
-    });
+    coefficients.Apply(call, x, gradients, relu_, 2);
   }
 
  private:
   const double epsilon_;
   const bool relu_;
+};
+
+// The rest of BatchNormGrad for an op that gives g and its sums itself.
+template <typename T>
+class BatchNormGradFromSums {
+ public:
+  explicit BatchNormGradFromSums(TF_OpKernelConstruction* construction) : epsilon_(FloatAttribute(construction, "epsilon")) {}
+
+  void Compute(TF_OpKernelContext* context) {
+    Call call(context);
+    Tensor g = call.Input(0);
+    const Tensor sum = call.Input(1), product = call.Input(2), scale = call.Input(3), offset = call.Input(4);
+    const Pieces<T> x(call, 5);
+    const int64_t columns = x.columns();
+    call.ExpectMatrix("g", g, x.rows(), columns);
+    call.ExpectLength("sum", sum, columns, "channels");
+    call.ExpectLength("product", product, columns, "channels");
+    call.ExpectLength("scale", scale, columns, "channels");
+    call.ExpectLength("offset", offset, columns, "channels");
+    if (call.Failed()) return;
+    const Tensor dscale = call.OutputVector(0, columns), doffset = call.OutputVector(1, columns);
+    if (call.Failed()) return;
+    GradCoefficients coefficients(x, scale, offset, epsilon_);
+    coefficients.Finish(x, Data<float>(sum), Data<float>(product), epsilon_, dscale, doffset);
+    const T* gradients = Data<T>(g);
+    g.reset();  // as in BatchNormGrad
+    coefficients.Apply(call, x, gradients, false, 2);
+  }
+
+ private:
+  const double epsilon_;
 };
 
 // y has the shape of the first of the list, with the channels of all: as many as there are scales.
@@ -246,13 +361,23 @@ void BatchNormShape(TF_ShapeInferenceContext* context, TF_Status* status) {
   TF_DeleteShapeHandle(channels);
 }
 
+// As many of each output as there are scales.
+void CoefficientsShape(TF_ShapeInferenceContext* context, TF_Status* status) {
+  TF_ShapeHandle* channels = TF_NewShapeHandle();
+  TF_ShapeInferenceContextGetInput(context, 0, channels, status);
+  for (int i = 0; i < 4; i++) TF_ShapeInferenceContextSetOutput(context, i, channels, status);
+  TF_DeleteShapeHandle(channels);
+}
+
+// dscale and doffset, then dx for each of the list of x, mean and variance that begins at input `first`.
+template <int first>
 void BatchNormGradShape(TF_ShapeInferenceContext* context, TF_Status* status) {
   TF_ShapeHandle* shape = TF_NewShapeHandle();
   TF_ShapeInferenceContextGetInput(context, 1, shape, status);
   for (int i = 0; i < 2; i++) TF_ShapeInferenceContextSetOutput(context, i, shape, status);
-  const int count = (static_cast<int>(TF_ShapeInferenceContextNumInputs(context)) - 3) / 3;
+  const int count = (static_cast<int>(TF_ShapeInferenceContextNumInputs(context)) - first) / 3;
   for (int i = 0; i < count; i++) {
-    TF_ShapeInferenceContextGetInput(context, 3 + i, shape, status);
+    TF_ShapeInferenceContextGetInput(context, first + i, shape, status);
     TF_ShapeInferenceContextSetOutput(context, 2 + i, shape, status);
   }
   TF_DeleteShapeHandle(shape);
@@ -272,7 +397,19 @@ void RegisterBatchNorm() {
                            {"dy: T", "scale: float", "offset: float", "x: N * T", "mean: N * float", "variance: N * float"},
                            {"dscale: float", "doffset: float", "dx: N * T"},
                            {"N: int >= 1", "epsilon: float", "relu: bool"},
-                           BatchNormGradShape});
+                           BatchNormGradShape<3>});
+  Register<BatchNormCoefficients>({"ScanlineBatchNormCoefficients",
+                                   {"scale: float", "offset: float", "running_mean: float", "running_variance: float", "x: N * T",
+                                    "mean: N * float", "variance: N * float"},
+                                   {"a: float", "b: float", "new_mean: float", "new_variance: float"},
+                                   {"N: int >= 1", "epsilon: float", "momentum: float"},
+                                   CoefficientsShape});
+  Register<BatchNormGradFromSums>({"ScanlineBatchNormGradFromSums",
+                                   {"g: T", "sum: float", "product: float", "scale: float", "offset: float", "x: N * T",
+                                    "mean: N * float", "variance: N * float"},
+                                   {"dscale: float", "doffset: float", "dx: N * T"},
+                                   {"N: int >= 1", "epsilon: float"},
+                                   BatchNormGradShape<5>});
 }
 
 }  // namespace scanline

@@ -4,7 +4,7 @@
 
 // y = a * x + b, zero where it is negative if relu
 template <bool relu, typename T>
-void Apply(const Tile<T>& tile, T* y, const float* a, const float* b) {
+void Apply(Tile<T> tile, T* y, const float* a, const float* b) {
   ForEachStrip(tile.columns, [&](int64_t first, auto count) __attribute__((always_inline)) {
     Floats scale, shift;
     LoadStrip(a + first, count, &scale);
@@ -13,7 +13,7 @@ void Apply(const Tile<T>& tile, T* y, const float* a, const float* b) {
       Floats x;
       LoadStrip(tile.x + row * tile.columns + first, count, &x);
       Floats value = scale * x + shift;
-      if (relu) value = value < 0 ? Floats{} : value;  // a NaN stays one
+      if (relu) Relu(&value);
       StoreStrip(value, count, y + row * tile.stride + first);
     }
   });
@@ -21,7 +21,7 @@ void Apply(const Tile<T>& tile, T* y, const float* a, const float* b) {
 
 // Adds to `sum` the gradient g behind the ReLU, and to `product` g * (x - mean), both summed over rows.
 template <bool relu, typename T>
-void GradSums(const Tile<T>& tile, const T* dy, const float* a, const float* b, const float* mean, float* sum,
+void GradSums(Tile<T> tile, const T* dy, const float* a, const float* b, const float* mean, float* sum,
                                   float* product) {
   ForEachStrip(tile.columns, [&](int64_t first, auto count) __attribute__((always_inline)) {
     Floats scale, shift, centre, s, p;
@@ -45,7 +45,7 @@ void GradSums(const Tile<T>& tile, const T* dy, const float* a, const float* b, 
 
 // dx = a * g + k * x + l; dx may be dy
 template <bool relu, typename T>
-void GradApply(const Tile<T>& tile, const T* dy, T* dx, const float* a, const float* b, const float* k,
+void GradApply(Tile<T> tile, const T* dy, T* dx, const float* a, const float* b, const float* k,
                                    const float* l) {
   ForEachStrip(tile.columns, [&](int64_t first, auto count) __attribute__((always_inline)) {
     Floats scale, shift, slope, level;

@@ -3,6 +3,8 @@
 //
 // Moments are taken of each channel first, in the order of memory, and groups are put together from them. The backward pass recomputes
 // which values were negative, so the activation's input is never stored.
+#include <immintrin.h>
+
 #include <algorithm>
 
 #include "kernel.h"

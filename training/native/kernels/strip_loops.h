@@ -1,26 +1,6 @@
-// Strips of neighbouring values as vectors, and the moments of channels, for the loops of one family of processors (families.h): vectors
-// are cut into registers where they are written, so the compiler's target must be known here.
+// Strips loaded and stored, whole or in part, and the moments of channels, for the loops of one family of processors (families.h).
 
-// A strip of neighbouring values as a vector of float32; the compiler cuts it into the registers that the processor has.
-using Floats = float __attribute__((vector_size(kStrip * 4)));
-using Words = uint32_t __attribute__((vector_size(kStrip * 4)));
-using Halves = uint16_t __attribute__((vector_size(kStrip * 2)));
-
-SCANLINE_INLINE void ToFloats(const float* values, Floats* result) { std::memcpy(result, values, sizeof *result); }
-SCANLINE_INLINE void ToFloats(const bfloat16* values, Floats* result) {
-  Halves halves;
-  std::memcpy(&halves, values, sizeof halves);
-  const Words words = __builtin_convertvector(halves, Words) << 16;
-  std::memcpy(result, &words, sizeof words);
-}
-SCANLINE_INLINE void FromFloats(const Floats& values, float* result) { std::memcpy(result, &values, sizeof values); }
-SCANLINE_INLINE void FromFloats(const Floats& values, bfloat16* result) {
-  Words bits;
-  std::memcpy(&bits, &values, sizeof bits);
-  const Words rounded = bits + 0x7fff + ((bits >> 16) & 1);
-  const Halves halves = __builtin_convertvector((values == values ? rounded : bits | 0x400000) >> 16, Halves);
-  std::memcpy(result, &halves, sizeof halves);
-}
+#include "strips.h"
 
 template <typename T, typename Count>
 SCANLINE_INLINE void LoadStrip(const T* values, Count count, Floats* result) {
