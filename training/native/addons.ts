@@ -80,7 +80,7 @@ export function addonPath(name: Addon['name'], flavour: Flavour): string {
 function requireCompiler(): void {
   if (spawnSync('g++', ['--version']).status === 0) return;
   throw new UserError(
-    'no C++ compiler: g++ was not found; it builds the binding to TensorFlow once (20 s).',
+    'no C++ compiler: g++ was not found; it builds the binding to TensorFlow once (a minute).',
     'install it, e.g. `sudo apt-get install g++` (Debian, Ubuntu) or `sudo dnf install gcc-c++`.',
   );
 }
@@ -121,7 +121,7 @@ function compile(addon: Addon, flavour: Flavour): Promise<void> {
         reject(
           new UserError(
             `g++ could not build ${addon.name}:\n${output.slice(-4000)}`,
-            'g++ 9 or newer is needed; `g++ --version` tells yours.',
+            'g++ 10 or newer is needed; `g++ --version` tells yours.',
           ),
         );
       }
@@ -134,7 +134,7 @@ export async function buildAddons(flavour: Flavour, report: Report): Promise<voi
   const missing = addons().filter((addon) => !existsSync(addonPath(addon.name, flavour)));
   if (missing.length === 0) return;
   requireCompiler();
-  report(`building the binding to TensorFlow with g++`);
+  report(`building the binding to TensorFlow with g++, which takes a minute`);
   mkdirSync(buildFolder(flavour), { recursive: true });
   await Promise.all(missing.map((addon) => compile(addon, flavour)));
 }
