@@ -13,7 +13,14 @@ import {
 import { SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
 import { Listr, type ListrTask } from 'listr2';
 import { extract } from 'tar';
-import { type LocalSageMaker, REGION, resolveTemplate, startLocalSageMaker } from '../lib/local';
+import {
+  type ContainerSettings,
+  findContainerTool,
+  type LocalSageMaker,
+  REGION,
+  resolveTemplate,
+  startLocalSageMaker,
+} from '../lib/local';
 import { type SynthesizedPipeline, synthesize } from '../lib/operations/assembly';
 import { deleteEndpoint, deployModel, invokeEndpoint } from '../lib/operations/endpoint';
 import { OperationError } from '../lib/operations/errors';
@@ -29,6 +36,7 @@ import { allSteps, type StepDefinition } from '../lib/pipeline';
 import { LOCAL_IMAGES_METADATA } from '../lib/stages/sagemaker-pipeline';
 import { imagesBelow } from '../training/data/image-folders';
 import { packageRoot } from '../training/native/cache';
+import { provideImages } from './container-images';
 import { LIVE, seconds, stepTasks, withLines } from './step-tasks';
 
 export interface LocalRunOptions {
@@ -39,6 +47,10 @@ export interface LocalRunOptions {
   readonly pipeline?: string;
   readonly parameters: Readonly<Record<string, string>>;
   readonly state: string;
+  /** Jobs run as processes, or in containers of their images. */
+  readonly executor: 'process' | 'container';
+  /** What each container may take. @default all */
+  readonly memory?: string;
   /** Gets the report. */
   readonly out: string;
 }
@@ -120,6 +132,8 @@ function provideData(
 /** What the parts of a run hand on to each other. */
 interface Run {
   pipeline: LocalPipeline;
+  /** @default jobs run as processes */
+  containers?: ContainerSettings;
   plane: LocalSageMaker;
   client: SageMakerClient;
   runtime: SageMakerRuntimeClient;
@@ -148,8 +162,24 @@ function synthesiseApp(run: Partial<Run>, options: LocalRunOptions): void {
   }
 }
 
+/** The images of the pipeline: a build is minutes long, and shows what it does. */
+function imagesTask(run: Run, { executor, memory }: LocalRunOptions): ListrTask {
+  return {
+    title: 'Build the images',
+    enabled: executor === 'container',
+    task: async (_context, task) => {
+      const tell = (line: string) => {
+        task.output = line;
+        if (!LIVE) process.stdout.write(`  ${line}\n`);
+      };
+      run.containers = await provideImages(run.pipeline.images, memory, tell);
+    },
+  };
+}
+
 async function startPipeline(run: Run, options: LocalRunOptions): Promise<void> {
-  run.plane = await startLocalSageMaker({ folder: options.state, images: run.pipeline.images });
+  const { images } = run.pipeline;
+  run.plane = await startLocalSageMaker({ folder: options.state, images, containers: run.containers });
   const settings = {
     endpoint: run.plane.url,
     region: REGION,
@@ -319,6 +349,8 @@ function printSummary({ samples, accuracy }: Run, out: string): void {
 /** @throws OperationError when the pipeline fails, with the reason and where to read on */
 export async function runLocally(options: LocalRunOptions): Promise<void> {
   const run = {} as Run;
+  // before anything else is done
+  if (options.executor === 'container') findContainerTool('run');
   // who ends the run ends the execution: the next run begins its own
   const stop = async (signal: NodeJS.Signals) => {
     if (run.executionArn !== undefined)
@@ -332,6 +364,7 @@ export async function runLocally(options: LocalRunOptions): Promise<void> {
   const tasks = new Listr(
     withLines([
       { title: 'Synthesise the app', task: () => synthesiseApp(run, options) },
+      imagesTask(run, options),
       { title: 'Start SageMaker on this machine, and the pipeline', task: () => startPipeline(run, options) },
       {
         title: 'Pipeline',

@@ -7,6 +7,7 @@ import { packageRoot } from '../training/native/cache';
 import { checkCommand } from './commands/check';
 import { dataCommand } from './commands/data';
 import { doctorCommand } from './commands/doctor';
+import { imageCommand } from './commands/image';
 import { predictCommand } from './commands/predict';
 import { runCommand } from './commands/run';
 import { setupCommand } from './commands/setup';
@@ -26,6 +27,13 @@ const program = new Command('scanline')
   .showHelpAfterError('(add --help for the options and examples)')
   .enablePositionalOptions();
 
+/** Gives a command, and those below it, the settings of another. */
+function inherit(command: Command, from: Command): Command {
+  command.copyInheritedSettings(from);
+  for (const below of command.commands) inherit(below, command);
+  return command;
+}
+
 for (const subcommand of [
   runCommand(),
   startCommand(),
@@ -35,13 +43,14 @@ for (const subcommand of [
   doctorCommand(),
   checkCommand(),
   dataCommand(),
+  imageCommand(),
   splitCommand(),
   trainCommand(),
   predictCommand(),
   tensorboardCommand(),
   weightsCommand(),
 ])
-  program.addCommand(subcommand.copyInheritedSettings(program));
+  program.addCommand(inherit(subcommand, program));
 
 // a reader that has seen enough, as `head`, is no failure
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));

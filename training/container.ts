@@ -26,7 +26,7 @@ export interface TrainingEnvironment {
 }
 
 function channels(): Map<string, string> {
-  const folder = join(baseFolder(), 'input', 'data');
+  const folder = join(process.env.SM_INPUT_DIR ?? join(baseFolder(), 'input'), 'data');
   const found = existsSync(folder)
     ? readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory())
     : [];
@@ -36,15 +36,54 @@ function channels(): Map<string, string> {
   return new Map([...found.map(({ name }) => [name, join(folder, name)] as const), ...named]);
 }
 
+/** A file of /opt/ml/input/config; undefined where there is none. */
+function readConfig<Content>(name: string): Content | undefined {
+  const file = join(process.env.SM_INPUT_CONFIG_DIR ?? join(baseFolder(), 'input', 'config'), `${name}.json`);
+  if (!existsSync(file)) return undefined;
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new UserError(
+      `${file} is not JSON: ${(error as Error).message}`,
+      'see what wrote it; SageMaker writes it itself.',
+    );
+  }
+}
+
+/** The hosts in SM_HOSTS, as AWS's toolkits set it. */
+function hostsOfEnvironment(): string[] | undefined {
+  const text = process.env.SM_HOSTS;
+  if (!text) return undefined;
+  try {
+    const hosts = JSON.parse(text);
+    if (Array.isArray(hosts)) return hosts;
+  } catch {
+    // told below
+  }
+  throw new UserError(
+    `SM_HOSTS is '${text}'; it is a JSON list of hosts, e.g. ["algo-1"].`,
+    'mend it, or leave it out.',
+  );
+}
+
 /** @throws UserError when the job has several instances: the trainer does not share its work yet */
 function requireOneInstance(): void {
-  const file = join(baseFolder(), 'input', 'config', 'resourceconfig.json');
-  if (!existsSync(file)) return;
-  const { hosts = [] } = JSON.parse(readFileSync(file, 'utf8')) as { hosts?: string[] };
+  const hosts = hostsOfEnvironment() ?? readConfig<{ hosts?: string[] }>('resourceconfig')?.hosts ?? [];
   if (hosts.length <= 1) return;
   throw new UserError(
     `the job has ${hosts.length} instances; this trainer runs on one.`,
     'set instance_count to 1, and choose a larger instance type for more speed.',
+  );
+}
+
+/** @throws UserError when a channel is a pipe: the trainer reads images in any order, and again in each epoch */
+function requireFiles(): void {
+  const channels = readConfig<Record<string, { TrainingInputMode?: string }>>('inputdataconfig') ?? {};
+  const pipes = Object.keys(channels).filter((name) => channels[name]?.TrainingInputMode === 'Pipe');
+  if (pipes.length === 0) return;
+  throw new UserError(
+    `the input mode of the channels ${pipes.join(', ')} is Pipe; this trainer reads files, in any order.`,
+    'set the input mode to File or FastFile.',
   );
 }
 
@@ -72,9 +111,14 @@ function checkpointFolder(base: string, hyperparametersFile: string): string | u
   return own;
 }
 
-/** @throws UserError when the job has several instances */
+/**
+ * What SageMaker gives a training job: the files of /opt/ml, and the SM_* variables of AWS's toolkits, which win over them.
+ *
+ * @throws UserError when the job has several instances, or a channel that is a pipe
+ */
 export function trainingEnvironment(): TrainingEnvironment {
   requireOneInstance();
+  requireFiles();
   const given = channels();
   const pick = (names: readonly string[]) => names.map((name) => given.get(name)).find((path) => path !== undefined);
   const base = baseFolder();

@@ -1,7 +1,8 @@
 // scanline run: a CDK app's pipeline on this machine, from the definition to predictions of an endpoint.
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
+import { UserError } from '../../training/errors';
 import { packageRoot } from '../../training/native/cache';
 import { collectParameter } from './arguments';
 
@@ -11,12 +12,14 @@ interface Options {
   pipeline?: string;
   parameter: Record<string, string>;
   state: string;
+  executor: 'process' | 'container';
+  memory?: string;
   out: string;
 }
 
 export function runCommand(): Command {
   return new Command('run')
-    .description("run a CDK app's pipeline on this machine: no cloud, no containers; then deploy and ask the model")
+    .description("run a CDK app's pipeline on this machine, no cloud needed; then deploy and ask the model")
     .option('--app <command>', "command of the CDK app (default: `app` of this folder's cdk.json)")
     .option(
       '--data <folder>',
@@ -25,6 +28,12 @@ export function runCommand(): Command {
     .option('--pipeline <name>', 'which pipeline, where the app has several')
     .option('--parameter <Name=value>', 'a parameter of the pipeline; may be given again', collectParameter, {})
     .option('--state <folder>', 'gets the state of the local control plane, its S3 and its jobs', '.scanline')
+    .addOption(
+      new Option('--executor <kind>', 'jobs as processes, or in their real images (docker or podman)')
+        .choices(['process', 'container'])
+        .default('process'),
+    )
+    .option('--memory <size>', 'what each container may take, e.g. 8g (default: all)')
     .option('--out <file>', 'gets the report', 'report.html')
     .addHelpText(
       'after',
@@ -32,10 +41,13 @@ export function runCommand(): Command {
 Examples:
   scanline run
   scanline run --parameter LeastAccuracy=0.95 --parameter ApprovalStatus=Approved
+  scanline run --executor container
   scanline run --app 'node app.js' --data images --out reports/today.html
 `,
     )
     .action(async (options: Options) => {
+      if (options.memory !== undefined && options.executor !== 'container')
+        throw new UserError('--memory is about containers, and jobs run as processes.', 'add --executor container.');
       const state = resolve(options.state);
       mkdirSync(state, { recursive: true });
       // the AWS SDK's advice on the version of Node.js is not about what is run here

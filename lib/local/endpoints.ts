@@ -227,13 +227,13 @@ export class Endpoints {
     mkdirSync(join(base, 'model'), { recursive: true });
     await extract({ file: this.s3.path(modelData), cwd: join(base, 'model') });
     const port = await freePort();
-    const local = { SAGEMAKER_BIND_TO_PORT: String(port), SCANLINE_BIND_HOST: '127.0.0.1' };
     const log = this.log(endpoint, variant, instance);
     const container = this.executor.run({
       image,
       command: ['serve'],
-      environment: { ...environment, ...local },
+      environment,
       base,
+      port,
       log,
     });
     return { variant, folder, url: `http://127.0.0.1:${port}`, container };

@@ -1,18 +1,25 @@
 // Runs what SageMaker would run in a container: here as a process of this machine.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, existsSync, lstatSync, mkdirSync, openSync, symlinkSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { ServiceError } from './errors';
+import { insideOptMl } from './names';
 
 export interface ContainerRequest {
   readonly image: string;
-  /** The command and its arguments. */
+  /** In place of the image's own. @default the image's own */
+  readonly entrypoint?: readonly string[] | undefined;
+  /** The command and its arguments, or the arguments of the entry point. */
   readonly command: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   /** The folder that is /opt/ml for the job. */
   readonly base: string;
+  /** Folders of this machine by the paths below /opt/ml where the job finds them. @default none */
+  readonly mounts?: ReadonlyMap<string, string>;
+  /** Of 127.0.0.1, where what it serves is to be found. @default it serves nothing */
+  readonly port?: number;
   /** Gets all that the job prints. */
   readonly log: string;
 }
@@ -69,6 +76,13 @@ class ProcessContainer implements RunningContainer {
   }
 }
 
+/** Puts a folder where a process finds it: what it writes there is in the folder at once, also when it is killed. */
+function link(base: string, path: string, folder: string): void {
+  const seen = join(base, insideOptMl(path));
+  for (const parent of [folder, dirname(seen)]) mkdirSync(parent, { recursive: true });
+  if (!lstatSync(seen, { throwIfNoEntry: false })) symlinkSync(folder, seen);
+}
+
 /**
  * Runs jobs as processes, by the commands of their images: a folder whose bin/ has train, serve and so on. What a container sees as
  * /opt/ml is a folder of the job, named by SAGEMAKER_BASE_DIR.
@@ -80,8 +94,18 @@ export class ProcessExecutor implements Executor {
   /** @param images folder of the commands by the URI of the image */
   constructor(private readonly images: ReadonlyMap<string, string>) {}
 
-  run({ image, command, environment, base, log }: ContainerRequest): RunningContainer {
+  run({
+    image,
+    entrypoint = [],
+    command: given,
+    environment,
+    base,
+    mounts,
+    port,
+    log,
+  }: ContainerRequest): RunningContainer {
     if (this.closed) throw new Error('the control plane has ended');
+    const command = [...entrypoint, ...given];
     const folder = this.images.get(image);
     const bin = join(folder ?? '', 'bin');
     if (command.length === 0)
@@ -97,11 +121,19 @@ export class ProcessExecutor implements Executor {
     }
     mkdirSync(dirname(log), { recursive: true });
     mkdirSync(base, { recursive: true });
+    for (const [path, source] of mounts ?? []) link(base, path, source);
+    const serving = port === undefined ? {} : { SAGEMAKER_BIND_TO_PORT: String(port), SCANLINE_BIND_HOST: '127.0.0.1' };
     const output = openSync(log, 'a');
     const child = spawn('/bin/sh', ['-c', GUARD, 'sh', ...command], {
       cwd: base,
       detached: true,
-      env: { ...process.env, ...environment, SAGEMAKER_BASE_DIR: base, PATH: `${bin}${delimiter}${process.env.PATH}` },
+      env: {
+        ...process.env,
+        ...environment,
+        ...serving,
+        SAGEMAKER_BASE_DIR: base,
+        PATH: `${bin}${delimiter}${process.env.PATH}`,
+      },
       stdio: ['ignore', output, output, 'pipe'],
     });
     closeSync(output);

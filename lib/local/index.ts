@@ -1,5 +1,6 @@
 // A SageMaker control plane for this machine: its API over HTTP, its jobs run for real, its state in a folder.
 import { join } from 'node:path';
+import { ContainerExecutor, type ContainerSettings } from './container-executor';
 import { Endpoints } from './endpoints';
 import { Executions } from './executions';
 import { type Executor, ProcessExecutor } from './executor';
@@ -14,6 +15,8 @@ import { FolderS3 } from './s3';
 import { makeServer } from './server';
 
 export { resolveTemplate } from './cloudformation';
+export type { ContainerSettings } from './container-executor';
+export { findContainerTool } from './container-tool';
 export { ProcessExecutor } from './executor';
 export { FolderInUseError } from './lock';
 export { ACCOUNT, REGION } from './names';
@@ -24,6 +27,8 @@ export interface LocalSageMakerOptions {
   readonly folder: string;
   /** For each image, by its URI, the folder whose bin/ has its commands. */
   readonly images: ReadonlyMap<string, string>;
+  /** Jobs run in containers of their images. @default as processes, by the commands of `images` */
+  readonly containers?: ContainerSettings | undefined;
   /** @default a free one */
   readonly port?: number;
 }
@@ -54,9 +59,12 @@ export async function startLocalSageMaker(options: LocalSageMakerOptions): Promi
   }
 }
 
-async function start({ folder, images, port = 0 }: LocalSageMakerOptions, unlock: () => void): Promise<LocalSageMaker> {
+async function start(
+  { folder, images, containers, port = 0 }: LocalSageMakerOptions,
+  unlock: () => void,
+): Promise<LocalSageMaker> {
   const s3 = new FolderS3(join(folder, 's3'));
-  const executor: Executor = new ProcessExecutor(images);
+  const executor: Executor = containers ? new ContainerExecutor(containers, folder) : new ProcessExecutor(images);
   const processing = new ProcessingJobs(folder, s3, executor);
   const training = new TrainingJobs(folder, s3, executor);
   const jobs = { 'processing-job': processing.runner, 'training-job': training.runner };

@@ -19,6 +19,8 @@ import { ByocTraining, type TrainingHyperparameters } from '../stages/training/b
 export interface TrainingStackProps extends StackProps {
   /** Name of the pipeline and of the model package group. @default scanline-training */
   readonly pipelineName?: string;
+  /** Scanline's image as `npx scanline image push` printed it, with its digest. @default it is built and pushed by `cdk deploy` */
+  readonly imageUri?: string;
   /** @default the trainer's */
   readonly hyperparameters?: TrainingHyperparameters;
   /** What must stay together in the split: pattern:REGEX of the file name, folder, or csv:FILE:COLUMN. @default each image for itself */
@@ -60,7 +62,10 @@ export class TrainingStack extends Stack {
       ...(props.key && { key: props.key }),
     });
     const { bucket, key } = this.dataset;
-    const image = ByocImage.scanline(this, 'Image');
+    const image =
+      props.imageUri === undefined
+        ? ByocImage.scanline(this, 'Image')
+        : ByocImage.scanlineFromUri(this, 'Image', props.imageUri);
     const role =
       this.existing('GivenRole', props.role) ?? new JobRole(this, 'JobRole', { bucket, key, images: [image] });
 

@@ -44,15 +44,20 @@ export class ByocImage extends Construct {
     return new ByocImage(scope, id, asset.imageUri, OWN_COMMANDS, asset.repository);
   }
 
+  /** Scanline's own image as `scanline image push` has pushed it: nothing is built at deployment. @param uri as it was printed */
+  static scanlineFromUri(scope: Construct, id: string, uri: string): ByocImage {
+    return new ByocImage(scope, id, uri, OWN_COMMANDS, undefined);
+  }
+
   /** An image built from a folder with a Dockerfile. */
   static fromFolder(scope: Construct, id: string, folder: string): ByocImage {
     const asset = new DockerImageAsset(scope, `${id}Asset`, { directory: folder, platform: Platform.LINUX_AMD64 });
     return new ByocImage(scope, id, asset.imageUri, folder, asset.repository);
   }
 
-  /** @param tag @default latest */
-  static fromEcr(scope: Construct, id: string, repository: IRepository, tag = 'latest'): ByocImage {
-    return new ByocImage(scope, id, repository.repositoryUriForTag(tag), undefined, repository);
+  /** @param tagOrDigest a tag can come to name another image; a digest (sha256:...) cannot @default latest */
+  static fromEcr(scope: Construct, id: string, repository: IRepository, tagOrDigest = 'latest'): ByocImage {
+    return new ByocImage(scope, id, repository.repositoryUriForTagOrDigest(tagOrDigest), undefined, repository);
   }
 
   /** An image by its URI; nothing else is known of it. */

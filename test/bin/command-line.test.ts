@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { packageRoot } from '../../training/native/cache';
-import { scanline } from '../training/command-line';
+import { scanline, start } from '../training/command-line';
 import { temporaryFolder } from '../training/temporary-folder';
 
 /** The commands, with the options that each must have. */
@@ -14,6 +14,10 @@ const COMMANDS: Record<string, readonly string[]> = {
   stop: ['name'],
   setup: [],
   doctor: [],
+  'image build': [],
+  'image push': [],
+  'image shell': [],
+  'image sbom': [],
   split: ['--data', 'a', '--out', 'b'],
   train: ['--out', 'b'],
   predict: ['--model', 'a', '--data', 'b'],
@@ -23,18 +27,19 @@ const COMMANDS: Record<string, readonly string[]> = {
 test('--help lists the commands', async () => {
   const { status, stdout } = await scanline('--help');
   assert.equal(status, 0);
-  for (const command of Object.keys(COMMANDS)) assert.match(stdout, new RegExp(`^ +${command}\\b`, 'm'));
+  for (const command of Object.keys(COMMANDS).map((words) => words.split(' ')[0]))
+    assert.match(stdout, new RegExp(`^ +${command}\\b`, 'm'));
 });
 
 for (const [command, required] of Object.entries(COMMANDS)) {
   test(`${command} --help has examples that begin with the command`, async () => {
-    const { status, stdout } = await scanline(command, '--help');
+    const { status, stdout } = await scanline(...command.split(' '), '--help');
     assert.equal(status, 0);
     assert.match(stdout, new RegExp(`^Examples?:\\n(  scanline ${command}\\b.*\\n)+`, 'm'));
   });
 
   test(`${command} refuses an option that it does not have, and says where they are listed`, async () => {
-    const { status, stderr } = await scanline(command, ...required, '--no-such-option');
+    const { status, stderr } = await scanline(...command.split(' '), ...required, '--no-such-option');
     assert.notEqual(status, 0);
     assert.match(stderr, /unknown option '--no-such-option'/);
     assert.match(stderr, /--help/);
@@ -78,4 +83,20 @@ test('run says what to do where the app is not there, without a stack trace', as
   assert.equal(status, 1);
   assert.match(stderr, /✗ the CDK app `exit 5` failed[\s\S]*Fix: /);
   assert.doesNotMatch(stderr, /\n {4}at /);
+});
+
+test('run --executor container says what is missing where there is neither docker nor podman', async () => {
+  const args = ['run', '--executor', 'container', '--state', temporaryFolder()];
+  const { status, stderr } = await start('bin/scanline.js', args, { PATH: temporaryFolder() }).ended;
+  assert.equal(status, 1);
+  assert.match(stderr, /docker: not installed; podman: not installed[\s\S]*Fix: .*--executor process/);
+});
+
+test('image push asks for a region where none is known', async () => {
+  const { status, stderr } = await start('bin/scanline.js', ['image', 'push'], {
+    AWS_REGION: '',
+    AWS_DEFAULT_REGION: '',
+  }).ended;
+  assert.equal(status, 1);
+  assert.match(stderr, /no region is given[\s\S]*--region/);
 });

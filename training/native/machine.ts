@@ -50,6 +50,20 @@ export function hasBf16(machine: Machine): boolean {
   return BF16_FLAGS.some((flag) => machine.flags.has(flag));
 }
 
+/**
+ * What is told when the build for GPUs runs on none.
+ *
+ * @param expected the GPUs that the job should have, as SM_NUM_GPUS says
+ */
+export function cpuFallback({ gpus, cores }: Machine, expected: string | undefined): string {
+  const [device] = gpus;
+  const where = `it computes on the CPU (${cores} cores)`;
+  if (device !== undefined)
+    return `TensorFlow cannot use the NVIDIA device ${device}: ${where}. See that the driver is 525 or newer, and that the container gets the device (docker run --gpus all).`;
+  const missing = Number(expected) > 0 ? `though SM_NUM_GPUS is ${expected}, ` : '';
+  return `TensorFlow for GPUs finds no NVIDIA device: ${missing}${where}.`;
+}
+
 /** Why TensorFlow cannot run here, with the way out; undefined where it can. */
 export function unsupported(machine: Machine): { problem: string; fix: string } | undefined {
   if (machine.platform !== 'linux x64') {

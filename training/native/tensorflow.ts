@@ -8,7 +8,7 @@ import type { NativeLoader, NativeModule } from './addon';
 import { addonPath, tfjsFolder } from './addons';
 import { type Flavour, flavourOfEnvironment } from './cache';
 import { isInstalled, tensorflowFolder } from './install';
-import { inspectMachine } from './machine';
+import { cpuFallback, inspectMachine } from './machine';
 
 /** What Scanline uses of tfjs-node's backend. The binding is swapped while a graph is recorded. */
 export interface TensorflowBackend {
@@ -97,3 +97,6 @@ export const native: NativeModule = require(addonPath('scanline', flavour));
 export const tf = loadTfjs();
 
 export const backend = tf.backend() as unknown as TensorflowBackend;
+
+if (flavour === 'gpu' && !backend.binding.isUsingGpuDevice())
+  process.stderr.write(`${cpuFallback(inspectMachine(), process.env.SM_NUM_GPUS)}\n`);

@@ -79,11 +79,12 @@ export class ProcessingJobs {
     );
     for (const { LocalPath } of outputs) mkdirSync(inside(LocalPath as string), { recursive: true });
     writeJson(join(base, 'config', 'processingjobconfig.json'), request);
-    const { ImageUri, ContainerEntrypoint = [], ContainerArguments = [] } = request.AppSpecification ?? {};
+    const { ImageUri, ContainerEntrypoint, ContainerArguments = [] } = request.AppSpecification ?? {};
     const maxRuntime = request.StoppingCondition?.MaxRuntimeInSeconds;
     const end = await this.runner.run(name, {
       image: ImageUri as string,
-      command: [...ContainerEntrypoint, ...ContainerArguments],
+      entrypoint: ContainerEntrypoint,
+      command: ContainerArguments,
       environment: request.Environment ?? {},
       ...(maxRuntime !== undefined && { maxRuntime }),
     });

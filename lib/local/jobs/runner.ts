@@ -24,8 +24,11 @@ export type JobKind = 'processing-job' | 'training-job';
 /** What a container of a job is run with. */
 export interface JobContainer {
   readonly image: string;
+  readonly entrypoint?: readonly string[] | undefined;
   readonly command: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
+  /** Folders of this machine by the paths below /opt/ml where the job finds them. @default none */
+  readonly mounts?: ReadonlyMap<string, string>;
   /** Seconds after which the job is stopped. @default never */
   readonly maxRuntime?: number;
 }
@@ -111,18 +114,17 @@ export class JobRunner<Job> {
   }
 
   /** Runs the container of a job to its end. @throws Error when the control plane ends before it */
-  async run(name: string, { image, command, environment, maxRuntime }: JobContainer): Promise<JobEnd> {
-    const container = this.executor.run({
-      image,
-      command,
+  async run(name: string, { environment, maxRuntime, ...container }: JobContainer): Promise<JobEnd> {
+    const running = this.executor.run({
+      ...container,
       environment: { AWS_REGION: REGION, AWS_DEFAULT_REGION: REGION, AWS_ACCOUNT_ID: ACCOUNT, ...environment },
       base: this.base(name),
       log: this.log(name),
     });
-    this.running.set(name, container);
+    this.running.set(name, running);
     const limit =
       maxRuntime && setTimeout(() => this.end(name, 'MaxRuntimeExceeded'), Math.min(maxRuntime * 1000, LONGEST_TIMER));
-    const status = await container.exited;
+    const status = await running.exited;
     clearTimeout(limit || undefined);
     this.running.delete(name);
     if (this.isSuspended(name)) throw new Error(LOST);

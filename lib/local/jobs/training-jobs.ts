@@ -1,6 +1,6 @@
 // Training jobs: their channels and checkpoints are put in place, their container run, their model taken away, as SageMaker does it.
-import { mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Channel, CreateTrainingJobRequest, DescribeTrainingJobResponse } from '@aws-sdk/client-sagemaker';
 import { create } from 'tar';
 import { invalid } from '../errors';
@@ -102,10 +102,14 @@ export class TrainingJobs {
 
   private async work(name: string, request: CreateTrainingJobRequest): Promise<Partial<DescribeTrainingJobResponse>> {
     this.prepare(name, request);
+    const { CheckpointConfig: checkpoints } = request;
     const maxRuntime = request.StoppingCondition?.MaxRuntimeInSeconds;
     const end = await this.runner.run(name, {
       image: request.AlgorithmSpecification?.TrainingImage as string,
       command: ['train'],
+      ...(checkpoints && {
+        mounts: new Map([[checkpoints.LocalPath ?? '/opt/ml/checkpoints', this.s3.path(checkpoints.S3Uri as string)]]),
+      }),
       environment: {
         TRAINING_JOB_NAME: name,
         TRAINING_JOB_ARN: arn('training-job', name),
@@ -126,7 +130,7 @@ export class TrainingJobs {
 
   /** Makes /opt/ml what a container finds there. */
   private prepare(name: string, request: CreateTrainingJobRequest): void {
-    const { InputDataConfig: channels = [], HyperParameters = {}, CheckpointConfig: checkpoints } = request;
+    const { InputDataConfig: channels = [], HyperParameters = {} } = request;
     const base = this.runner.base(name);
     for (const { ChannelName, DataSource } of channels) {
       this.s3.download(DataSource?.S3DataSource?.S3Uri as string, join(base, 'input', 'data', ChannelName as string));
@@ -144,12 +148,6 @@ export class TrainingJobs {
       network_interface_name: 'lo',
     });
     for (const folder of ['model', 'output/data']) mkdirSync(join(base, folder), { recursive: true });
-    if (!checkpoints) return;
-    // a link: what SageMaker copies as it appears is in S3 at once here, also when the job is killed
-    const stored = this.s3.path(checkpoints.S3Uri as string);
-    const seen = join(base, insideOptMl(checkpoints.LocalPath ?? '/opt/ml/checkpoints'));
-    for (const folder of [stored, dirname(seen)]) mkdirSync(folder, { recursive: true });
-    symlinkSync(stored, seen);
   }
 
   /** Puts the model and the output away as archives. @returns the S3 URI of the model */

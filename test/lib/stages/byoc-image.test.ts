@@ -7,7 +7,7 @@ import { App, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { Repository } from 'aws-cdk-lib/aws-ecr';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { ByocImage, FailStep, SageMakerPipeline } from '../../../lib';
+import { ByocImage, FailStep, SageMakerPipeline, TrainingStack } from '../../../lib';
 import { LOCAL_IMAGES_METADATA } from '../../../lib/stages/sagemaker-pipeline';
 import { temporaryFolder } from '../../training/temporary-folder';
 
@@ -52,4 +52,32 @@ test('an image of an ECR repository is named by its tag, and may be pulled by wh
   );
   assert.match(JSON.stringify(stack.resolve(image.uri)), /:v2"/);
   assert.match(JSON.stringify(template.findResources('AWS::IAM::Policy')), /ecr:BatchGetImage/);
+});
+
+const DIGEST = `sha256:${'0123456789abcdef'.repeat(4)}`;
+
+test('an image of an ECR repository may be named by its digest', () => {
+  const { stack, image } = synth((stack) =>
+    ByocImage.fromEcr(stack, 'Image', new Repository(stack, 'Repository'), DIGEST),
+  );
+  assert.match(JSON.stringify(stack.resolve(image.uri)), new RegExp(`@${DIGEST}"`));
+});
+
+test("Scanline's own image that was pushed is its own, runs locally by its commands, and is not built again", () => {
+  const uri = `123456789012.dkr.ecr.eu-central-1.amazonaws.com/scanline/byoc@${DIGEST}`;
+  const { stack, local, image } = synth((stack) => ByocImage.scanlineFromUri(stack, 'Image', uri));
+  assert.equal(image.isScanline, true);
+  assert.deepEqual(local, [{ Image: uri, Commands: 'scanline-sagemaker/containers/byoc' }]);
+  assert.deepEqual(
+    stack.node.findAll().filter(({ node }) => node.id.endsWith('Asset')),
+    [],
+  );
+});
+
+test('a training stack with the URI of a pushed image builds none, and its steps name that image', () => {
+  const uri = `123456789012.dkr.ecr.eu-central-1.amazonaws.com/scanline/byoc@${DIGEST}`;
+  const stack = new TrainingStack(new App({ outdir: temporaryFolder() }), 'Training', { imageUri: uri });
+  const [pipeline] = Object.values(Template.fromStack(stack).findResources('AWS::SageMaker::Pipeline'));
+  const images = JSON.stringify(pipeline).match(/[^"\\]*scanline\/byoc@sha256:\w+/g);
+  assert.deepEqual([...new Set(images)], [uri]);
 });
