@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { explain } from '../training/faults';
 import { packageRoot } from '../training/native/cache';
 import { checkCommand } from './commands/check';
 import { dataCommand } from './commands/data';
@@ -55,7 +56,8 @@ for (const subcommand of [
 // a reader that has seen enough, as `head`, is no failure
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
-program.parseAsync().catch((error: unknown) => {
+program.parseAsync().catch((thrown: unknown) => {
+  const error = explain(thrown);
   // what a user can mend needs no stack trace
   const expected = error instanceof Error && error.name === 'UserError';
   process.stderr.write(`\n✗ ${expected ? error.message : ((error as Error)?.stack ?? error)}\n`);
