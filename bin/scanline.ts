@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import { explain } from '../training/faults';
 import { packageRoot } from '../training/native/cache';
 import { checkCommand } from './commands/check';
+import { contractCommand } from './commands/contract';
 import { dataCommand } from './commands/data';
 import { doctorCommand } from './commands/doctor';
 import { imageCommand } from './commands/image';
@@ -43,6 +44,7 @@ for (const subcommand of [
   setupCommand(),
   doctorCommand(),
   checkCommand(),
+  contractCommand(),
   dataCommand(),
   imageCommand(),
   splitCommand(),

@@ -1,6 +1,5 @@
 // Requests to the server under test, on sockets of their own; what is no answer is told as such, not thrown.
 import { type ClientRequest, request } from 'node:http';
-import { createServer } from 'node:net';
 
 export interface Body {
   readonly bytes: Buffer;
@@ -58,15 +57,3 @@ export function send(url: string, limit: number, body?: Body): Promise<Answer> {
 }
 
 export const told = ({ status, reason }: Answer) => String(status ?? reason);
-
-/** A port on this machine that nobody listens on. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}

@@ -2,8 +2,9 @@
 import { cpSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { extract } from 'tar';
+import { freePort } from '../local/endpoints';
 import type { Findings } from './points';
-import { type Answer, type Body, freePort, open, send, told } from './requests';
+import { type Answer, type Body, open, send, told } from './requests';
 import { baseOf, filesBelow, inSeconds, Run, type Subject, wait } from './subject';
 
 export interface ServingMaterial {

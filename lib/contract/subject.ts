@@ -1,7 +1,7 @@
 // The container under test: runs of it, each with a folder of its own in place of /opt/ml.
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import type { ContainerRequest, Executor, RunningContainer } from '../local/executor';
+import type { Executor, RunningContainer } from '../local/executor';
 
 /** Seconds that SageMaker gives; the tests of this kit give less. */
 export interface Limits {
@@ -66,6 +66,7 @@ export function filesBelow(folder: string): Map<string, string> {
 export class Run {
   private readonly began = performance.now();
   private readonly container: RunningContainer;
+  private readonly log: string;
   /** Set when it has ended. */
   ended: Ended | undefined;
   readonly end: Promise<Ended>;
@@ -78,30 +79,21 @@ export class Run {
     environment: Readonly<Record<string, string>>,
     port?: number,
   ) {
-    const { executor, image, folder, kind } = subject;
-    const base = baseOf(subject, name);
-    mkdirSync(base, { recursive: true });
-    const local: Record<string, string> =
-      port === undefined || kind === 'container'
-        ? {}
-        : { SAGEMAKER_BIND_TO_PORT: String(port), SCANLINE_BIND_HOST: '127.0.0.1' };
-    const request: ContainerRequest & { readonly port?: number } = {
+    const { executor, image, folder } = subject;
+    this.log = join(folder, name, 'log');
+    this.container = executor.run({
       image,
       command: [command],
-      environment: { AWS_REGION: 'us-east-1', ...environment, ...local },
-      base,
-      log: join(folder, name, 'log'),
+      environment: { AWS_REGION: 'us-east-1', ...environment },
+      base: baseOf(subject, name),
+      log: this.log,
       ...(port !== undefined && { port }),
-    };
-    this.log = request.log;
-    this.container = executor.run(request);
+    });
     this.end = this.container.exited.then((status) => {
       this.ended = { status, seconds: (performance.now() - this.began) / 1000 };
       return this.ended;
     });
   }
-  private readonly log: string;
-
   /** Sends SIGTERM, and SIGKILL after so many seconds. @returns the seconds that it took to end */
   async stop(grace: number): Promise<Ended> {
     const asked = performance.now();
