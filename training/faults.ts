@@ -9,9 +9,9 @@ export interface Situation {
   readonly checkpoint?: string | undefined;
 }
 
-/** How TensorFlow, oneDNN (status 1: dnnl_out_of_memory), C++, V8, libvips and the C library say that there is no memory left. */
+/** How TensorFlow, cuDNN, oneDNN (status 1: dnnl_out_of_memory), C++, V8 and the C library say that there is no memory left. */
 const NO_MEMORY =
-  /OOM when allocating|exception: ?Status: 1,|resource.?exhausted|bad_alloc|out[ _]of[ _]memory|Array buffer allocation failed|cannot allocate memory|ENOMEM/i;
+  /OOM when allocating|exception: ?Status: 1,|resource.?exhausted|bad_alloc|out[ _]of[ _]memory|alloc[_ ]?failed|failed to allocate|buffer allocation failed|cannot allocate memory|ENOMEM/i;
 
 const SEGMENTERS = new Set(['segresnet', 'unet', 'swinunetr']);
 
