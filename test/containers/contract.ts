@@ -14,7 +14,7 @@ const TINY = ['init_features=4', 'growth_rate=2', 'bn_size=1', 'block_config=1,1
 test("Scanline's image passes every point of the contract", { skip: withoutContainers }, async () => {
   const data = temporaryFolder();
   await writeDataset(data, { train: 40, validation: 4 });
-  const given = [...TINY, 'num_epochs=6', 'checkpoint_interval=3'].flatMap((pair) => ['--hyperparameter', pair]);
+  const given = [...TINY, 'num_epochs=40', 'checkpoint_interval=3'].flatMap((pair) => ['--hyperparameter', pair]);
   const request = join(data, 'validation', 'along', '0.png');
   const { status, stdout, stderr } = spawnSync(
     process.execPath,

@@ -236,7 +236,7 @@ test("Scanline's own commands break nothing", async () => {
   const data = temporaryFolder();
   await writeDataset(data, { train: 20, validation: 4 });
   const tiny = ['init_features=4', 'growth_rate=2', 'bn_size=1', 'block_config=1,1', 'img_size=32', 'batch_size=4'];
-  const given = [...tiny, 'num_epochs=5', 'checkpoint_interval=3'].flatMap((pair) => ['--hyperparameter', pair]);
+  const given = [...tiny, 'num_epochs=40', 'checkpoint_interval=3'].flatMap((pair) => ['--hyperparameter', pair]);
   const request = join(data, 'validation', 'along', '0.png');
   const run = await scanline(
     ...['contract', 'test', '--commands', 'containers/byoc', '--data', data, '--request', request, '--json', ...given],
