@@ -3,8 +3,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { explain } from '../training/faults';
 import { packageRoot } from '../training/native/cache';
 import { checkCommand } from './commands/check';
+import { contractCommand } from './commands/contract';
 import { dataCommand } from './commands/data';
 import { doctorCommand } from './commands/doctor';
 import { imageCommand } from './commands/image';
@@ -42,6 +44,7 @@ for (const subcommand of [
   setupCommand(),
   doctorCommand(),
   checkCommand(),
+  contractCommand(),
   dataCommand(),
   imageCommand(),
   splitCommand(),
@@ -55,7 +58,8 @@ for (const subcommand of [
 // a reader that has seen enough, as `head`, is no failure
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
-program.parseAsync().catch((error: unknown) => {
+program.parseAsync().catch((thrown: unknown) => {
+  const error = explain(thrown);
   // what a user can mend needs no stack trace
   const expected = error instanceof Error && error.name === 'UserError';
   process.stderr.write(`\n✗ ${expected ? error.message : ((error as Error)?.stack ?? error)}\n`);

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import type { PartFolders } from './data/image-folders';
 import { UserError } from './errors';
+import { explain } from './faults';
 
 /** The folder that is /opt/ml in a container; elsewhere SAGEMAKER_BASE_DIR names it, as in AWS's own toolkits. */
 export function baseFolder(): string {
@@ -145,17 +146,28 @@ export function writeFailure(reason: string): void {
   writeFileSync(join(folder, 'failure'), reason);
 }
 
+/** Prints why an entry point fails, leaves it for SageMaker, and lets the process end with status 1. */
+function fail(error: unknown): void {
+  const { name, message, stack } = explain(error) as Error;
+  const reason = name === 'UserError' ? message : (stack ?? message ?? String(error));
+  process.exitCode = 1;
+  process.stderr.write(`\n✗ ${reason}\n`);
+  try {
+    writeFailure(reason);
+  } catch (obstacle) {
+    process.stderr.write(`✗ the reason cannot be left in the file failure: ${(obstacle as Error).message}\n`);
+  }
+}
+
 /**
- * Runs an entry point: a failure is printed, left for SageMaker, and ends the process with status 1.
+ * Runs an entry point: a failure is printed, left for SageMaker, and ends the process with status 1; so does one that nobody waited for.
  *
  * @param body takes the command line's arguments
  */
 export function runEntryPoint(body: (args: readonly string[]) => Promise<void>): void {
-  body(process.argv.slice(2)).catch((error: unknown) => {
-    const { name, message, stack } = error as Error;
-    const reason = name === 'UserError' ? message : (stack ?? message);
-    process.stderr.write(`\n✗ ${reason}\n`);
-    writeFailure(reason);
-    process.exitCode = 1;
+  process.once('uncaughtException', (error) => {
+    fail(error);
+    process.exit();
   });
+  body(process.argv.slice(2)).catch(fail);
 }

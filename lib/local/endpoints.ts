@@ -43,7 +43,7 @@ export interface InvocationResult {
 }
 
 /** A port on this machine that nobody listens on. */
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.on('error', reject);

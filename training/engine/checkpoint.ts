@@ -5,11 +5,14 @@ import { dirname, join, resolve } from 'node:path';
 import type { Values, Variable } from '../compiler/runtime';
 import { UserError } from '../errors';
 import { type ModelConfig, SCORE_FILE, type Score, writeWeights } from './artifact';
+import { listCheckpoints } from './checkpoint-list';
 import { type Averages, type Model, toStateDict, type Weights } from './model';
 import type { LossScaleState } from './optimization/loss-scale';
 import type { PlateauState } from './optimization/schedules';
 import type { Accumulated } from './optimization/updater';
 import { readSafetensors, writeSafetensors } from './safetensors';
+
+export { listCheckpoints };
 
 /** One epoch's metrics, as they are printed and plotted. */
 export interface EpochRecord {
@@ -91,8 +94,6 @@ export interface NewBest extends Score {
   readonly config: ModelConfig;
 }
 
-const NAME = /^checkpoint_(\d+)_(\d+)$/;
-
 /** Ends a name so that a folder under construction is not taken for a checkpoint. */
 const PARTIAL = '.partial';
 
@@ -120,31 +121,33 @@ async function syncFolder(folder: string): Promise<void> {
   await handle.close();
 }
 
+/** Fills a folder; what fails leaves nothing of it, for on a full disk the room is needed to tell of it. @throws what failed, with its path */
+async function fillWhole(partial: string, fill: (folder: string) => Promise<void>): Promise<void> {
+  try {
+    await mkdir(partial, { recursive: true });
+    await fill(partial);
+    await syncFolder(partial);
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true }).catch(() => {});
+    // an error of a write to an open file does not say which
+    throw error instanceof Error
+      ? Object.assign(error, { path: (error as NodeJS.ErrnoException).path ?? partial })
+      : error;
+  }
+}
+
 /** Puts a folder in place of `target`; a kill leaves the old one, there or aside, until the new one is there. */
 async function replaceFolder(target: string, fill: (folder: string) => Promise<void>): Promise<void> {
   const partial = `${target}${PARTIAL}`;
   await rm(partial, { recursive: true, force: true });
   await mkdir(dirname(target), { recursive: true });
-  await mkdir(partial, { recursive: true });
-  await fill(partial);
-  await syncFolder(partial);
+  await fillWhole(partial, fill);
   const old = `${target}${OLD}`;
   await rm(old, { recursive: true, force: true });
   if (existsSync(target)) await rename(target, old);
   await rename(partial, target);
   await syncFolder(dirname(target));
   await rm(old, { recursive: true, force: true });
-}
-
-/** The checkpoints in a folder, newest first. */
-export function listCheckpoints(folder: string): { readonly path: string; readonly step: number }[] {
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder)
-    .flatMap((name) => {
-      const match = NAME.exec(name);
-      return match ? [{ path: join(folder, name), step: Number(match[2]) }] : [];
-    })
-    .sort((a, b) => b.step - a.step);
 }
 
 /**

@@ -1,11 +1,12 @@
 // Trains a network. The whole course of a training can be read here, from top to bottom.
-import { existsSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { OnBadFile } from '../data/loader';
 import type { PartFolders } from '../data/parts';
 import { UserError } from '../errors';
+import { explain } from '../faults';
 import type { Hyperparameters } from '../hyperparameters';
 import { TrainingConsole } from '../tracking/console';
 import { Mlflow, mlflowServer, type RunStatus } from '../tracking/mlflow';
@@ -13,7 +14,14 @@ import { SystemMetrics } from '../tracking/system-metrics';
 import { TensorBoard } from '../tracking/tensorboard';
 import { readWeights, writeServable } from './artifact';
 import { bestOf, modeOf, ranked, scoreOf } from './best';
-import { Checkpoints, type EpochRecord, type Identity, type Progress, startOfTraining } from './checkpoint';
+import {
+  Checkpoints,
+  type EpochRecord,
+  type Identity,
+  listCheckpoints,
+  type Progress,
+  startOfTraining,
+} from './checkpoint';
 import { fitModel } from './fit-model';
 import { learningRate, Plateau } from './optimization/schedules';
 import { Speed } from './speed';
@@ -75,6 +83,7 @@ async function rehearse(options: FitOptions): Promise<FitResult> {
 }
 
 async function run(options: FitOptions): Promise<FitResult> {
+  requireWritable(options);
   const console = new TrainingConsole(join(options.outputDir, options.hyperparameters.model_name, 'logs'));
   const resources: Resource[] = [];
   let status: RunStatus = 'FAILED';
@@ -82,9 +91,30 @@ async function run(options: FitOptions): Promise<FitResult> {
     const result = await train(options, console, resources);
     status = result.bestModel === undefined ? 'KILLED' : 'FINISHED';
     return result;
+  } catch (error) {
+    const { hyperparameters } = options;
+    throw explain(error, { hyperparameters, checkpoint: listCheckpoints(checkpointFolderOf(options))[0]?.path });
   } finally {
     for (const resource of resources) await resource.close(status);
     await console.close();
+  }
+}
+
+/** Where checkpoints and the best models are written while training. */
+function checkpointFolderOf({ checkpointDir, outputDir, hyperparameters }: FitOptions): string {
+  return checkpointDir ?? join(outputDir, hyperparameters.model_name, 'model');
+}
+
+/** @throws UserError where a result could not be written: better before the training than after it */
+function requireWritable({ outputDir, modelDir, checkpointDir }: FitOptions): void {
+  for (const folder of [outputDir, modelDir, checkpointDir]) {
+    if (folder === undefined) continue;
+    try {
+      mkdirSync(folder, { recursive: true });
+      accessSync(folder, constants.W_OK);
+    } catch (error) {
+      throw explain(error);
+    }
   }
 }
 
@@ -121,7 +151,7 @@ async function train(options: FitOptions, console: TrainingConsole, resources: R
     learningRate(update, { ...schedule, peak: h.learning_rate * plateau.state.factor });
 
   // where it starts
-  const models = options.checkpointDir ?? join(output, 'model');
+  const models = checkpointFolderOf(options);
   const checkpoints = new Checkpoints(models, identityOf(task.fingerprint, options), h.num_to_keep);
   const from = checkpointToResume(options.resume ?? 'auto', checkpoints);
   let progress = startOfTraining();

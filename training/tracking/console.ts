@@ -44,12 +44,14 @@ export class TrainingConsole {
     const folder = join(logFolder, `log_${timestamp()}`);
     mkdirSync(folder, { recursive: true });
     this.file = createWriteStream(join(folder, 'app.log'), { flags: 'a' });
+    // the log is not worth the training; what is, the checkpoint, tells of a full disk itself
+    this.file.on('error', ({ message }) => this.output.write(`no more lines are kept in app.log: ${message}\n`));
   }
 
   line(text: string): void {
     this.endBar();
     this.output.write(`${text}\n`);
-    this.file.write(`${new Date().toISOString()} ${text}\n`);
+    if (this.file.writable) this.file.write(`${new Date().toISOString()} ${text}\n`);
   }
 
   /** Metrics as `name=value;`, the form that SageMaker's MetricDefinitions find. */
@@ -87,6 +89,6 @@ export class TrainingConsole {
   /** Ends the log once all of it is written. */
   close(): Promise<void> {
     this.endBar();
-    return new Promise((resolve) => this.file.end(resolve));
+    return new Promise((resolve) => this.file.end(() => resolve()));
   }
 }
