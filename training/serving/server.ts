@@ -1,7 +1,7 @@
 // The inference server behind an endpoint: SageMaker's GET /ping and POST /invocations, /execution-parameters for batch transform,
 // /models and /metrics. https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
 import { randomUUID } from 'node:crypto';
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import Negotiator from 'negotiator';
 import { Monitoring } from './monitoring';
 import { Refusal } from './refusal';
@@ -181,6 +181,16 @@ function logRequests(server: FastifyInstance, monitoring: Monitoring, isLogged: 
  */
 export async function startServer(options: ServerOptions): Promise<InferenceServer> {
   const settings: Settings = { ...DEFAULTS, ...options };
+  const observer = {
+    batch: (size: number, seconds: number) => monitoring.batch(size, seconds),
+    workerLost: () => monitoring.workerLost(),
+  };
+  const workers: Workers = new Workers(settings, observer);
+  const monitoring = new Monitoring(workers);
+  // the workers load the model while this process loads what it needs itself
+  const ready = workers.start();
+  ready.catch(() => {});
+  const { default: Fastify } = await import('fastify');
   const server = Fastify({
     bodyLimit: settings.maxBody,
     requestTimeout: settings.requestTimeout,
@@ -191,17 +201,11 @@ export async function startServer(options: ServerOptions): Promise<InferenceServ
   });
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-  const observer = {
-    batch: (size: number, seconds: number) => monitoring.batch(size, seconds),
-    workerLost: () => monitoring.workerLost(),
-  };
-  const workers: Workers = new Workers(settings, observer);
-  const monitoring = new Monitoring(workers);
   answerErrors(server);
   logRequests(server, monitoring, settings.log);
   addRoutes(server, workers, monitoring, settings);
   try {
-    await workers.start();
+    await ready;
     const url = await server.listen({ port: settings.port, host: settings.host });
     return {
       url,
