@@ -3,53 +3,15 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import autocannon from 'autocannon';
-import sharp from 'sharp';
-import { randomSource } from '../../training/data/random';
 import { type InferenceServer, startServer } from '../../training/serving/server';
-import { stripes } from '../training/sample-images';
 import { tinyClassifier } from '../training/serving/tiny-classifier';
+import { tinySegmenter } from '../training/serving/tiny-segmenter';
+import { imageSeeds, type Seed, sendMutations, volumeSeeds } from './mutations';
 
 const CLIENTS = 64;
 
 /** Bytes that the process and its worker may take more at the end than when they were warm. */
 const GROWTH = 64 * 2 ** 20;
-
-interface Seed {
-  readonly type: string;
-  readonly bytes: Buffer;
-}
-
-async function seeds(): Promise<Seed[]> {
-  const image = sharp(stripes('along', 1), { raw: { width: 32, height: 32, channels: 1 } });
-  const photo = sharp({ create: { width: 40, height: 30, channels: 3, background: '#4080c0' } });
-  return [
-    { type: 'image/png', bytes: await image.clone().toColourspace('b-w').png().toBuffer() },
-    { type: 'image/png', bytes: await image.clone().toColourspace('grey16').png().toBuffer() },
-    { type: 'image/jpeg', bytes: await photo.clone().jpeg().toBuffer() },
-    { type: 'image/jpeg', bytes: await photo.clone().jpeg({ progressive: true }).toBuffer() },
-    { type: 'application/json', bytes: Buffer.from(JSON.stringify({ pixels: Array(32).fill(Array(32).fill(7)) })) },
-  ];
-}
-
-type Random = () => number;
-
-/** One of the usual ways in which files are damaged, one to four times. */
-function mutate(original: Buffer, random: Random): Buffer {
-  const whole = (below: number) => Math.floor(random() * below);
-  let bytes = Buffer.from(original);
-  for (let times = 1 + whole(4); times > 0; times--) {
-    const at = whole(bytes.length);
-    const length = 1 + whole(Math.min(64, bytes.length));
-    const kind = whole(6);
-    if (kind === 0) bytes[at] = (bytes[at] ?? 0) ^ (1 << whole(8));
-    else if (kind === 1) bytes[at] = whole(256);
-    else if (kind === 2) bytes = bytes.subarray(0, at);
-    else if (kind === 3) bytes.fill(random() < 0.5 ? 0 : 255, at, Math.min(at + length, bytes.length));
-    else if (kind === 4) bytes = Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + length)]);
-    else bytes = Buffer.concat([bytes.subarray(0, at), bytes.subarray(at, at + length), bytes.subarray(at)]);
-  }
-  return bytes;
-}
 
 /** Resident bytes of a process. */
 function resident(pid: string): number {
@@ -75,39 +37,24 @@ async function workersLost({ url }: InferenceServer): Promise<number> {
   return Number(/^scanline_worker_restarts_total (\d+)$/m.exec(text)?.[1]);
 }
 
-async function fuzz(server: InferenceServer, count: number): Promise<void> {
-  const random = randomSource(2026, 11);
-  const originals = await seeds();
-  const statuses = new Map<number, number>();
-  let sent = 0;
-  let warm = 0;
-  const client = async () => {
-    while (sent < count) {
-      if (sent === Math.floor(count / 4)) warm = memory();
-      const { type, bytes } = originals[sent++ % originals.length] as Seed;
-      const body = new Uint8Array(mutate(bytes, random));
-      const answer = await fetch(`${server.url}/invocations`, {
-        method: 'POST',
-        body,
-        headers: { 'content-type': type },
-      });
-      const { message, label } = (await answer.json()) as { message?: string; label?: string };
-      if ((answer.ok ? label : message) === undefined) throw new Error(`${answer.status} without a reason`);
-      statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
-    }
-  };
-  await Promise.all(Array.from({ length: 16 }, client));
+async function fuzz(server: InferenceServer, seeds: readonly Seed[], count: number): Promise<void> {
+  const quarters: number[] = [];
+  const statuses = await sendMutations(server, seeds, count, (number) => {
+    if (number % Math.floor(count / 4) === 0) quarters.push(memory());
+  });
+  quarters[4] = memory();
   const told = [...statuses].map(([status, times]) => `${times} x ${status}`).join(', ');
+  requireThat(true, `${count} mutations: ${told}`);
+  const growth = quarters[4] - (quarters[1] as number);
+  const each = quarters.map(mebibytes).join(', ');
   requireThat(
-    [...statuses.keys()].every((status) => status === 200 || status === 400),
-    `${count} mutations: ${told}`,
+    growth < GROWTH,
+    `memory since the first quarter of them: ${mebibytes(growth)} more (by quarters ${each})`,
   );
-  const growth = memory() - warm;
-  requireThat(growth < GROWTH, `memory since the first quarter of them: ${mebibytes(growth)} more`);
 }
 
 async function load(server: InferenceServer, seconds: number): Promise<void> {
-  const [{ bytes, type }] = (await seeds()) as [Seed];
+  const [{ bytes, type }] = (await imageSeeds()) as [Seed];
   const run = (duration: number) =>
     autocannon({
       url: `${server.url}/invocations`,
@@ -133,18 +80,26 @@ async function load(server: InferenceServer, seconds: number): Promise<void> {
   );
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { mutations: { type: 'string', default: '20000' }, seconds: { type: 'string', default: '120' } },
-  });
-  const server = await startServer({ model: await tinyClassifier(), host: '127.0.0.1', port: 0 });
+async function abuse(model: string, seeds: readonly Seed[], mutations: number, seconds: number): Promise<void> {
+  const server = await startServer({ model, host: '127.0.0.1', port: 0, maxValues: 2 ** 16 });
   try {
-    await fuzz(server, Number(values.mutations));
-    await load(server, Number(values.seconds));
+    await fuzz(server, seeds, mutations);
+    if (seconds > 0) await load(server, seconds);
     requireThat((await workersLost(server)) === 0, 'no worker ended');
   } finally {
     await server.close();
   }
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: { mutations: { type: 'string', default: '20000' }, seconds: { type: 'string', default: '120' } },
+  });
+  const [mutations, seconds] = [Number(values.mutations), Number(values.seconds)];
+  process.stdout.write('a classifier:\n');
+  await abuse(await tinyClassifier(), await imageSeeds(), mutations / 2, seconds);
+  process.stdout.write('a segmenter:\n');
+  await abuse(await tinySegmenter(), volumeSeeds(), mutations / 2, 0);
 }
 
 void main();

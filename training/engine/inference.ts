@@ -1,7 +1,8 @@
 // What a model says of images: logits for batches, metrics over a data set.
-import type { Program, Runtime } from '../compiler/runtime';
+import type { Program, Runtime, Values } from '../compiler/runtime';
 import type { Batch, Loader } from '../data/loader';
 import { UserError } from '../errors';
+import type { Explanation } from '../models/network';
 import { ClassificationCounter, type ClassificationMetrics } from './metrics/classification';
 import type { Averages, Model } from './model';
 import type { NetworkInput } from './preprocessing';
@@ -10,10 +11,18 @@ import type { NetworkInput } from './preprocessing';
 export class Inference {
   private readonly program: Program<'images', 'logits'>;
 
+  private explaining: Program<'images', 'logits' | 'maps'> | undefined;
   private readonly sample: readonly number[];
+  private readonly prepare: NetworkInput['prepare'];
 
-  constructor(runtime: Runtime, model: Model, { sample, prepare }: NetworkInput, averages?: Averages) {
+  constructor(
+    private readonly runtime: Runtime,
+    private readonly model: Model,
+    { sample, prepare }: NetworkInput,
+    averages?: Averages,
+  ) {
     this.sample = sample;
+    this.prepare = prepare;
     this.program = runtime.program({ images: { dtype: 'float32', shape: [-1, ...sample] } }, ({ images }) => ({
       logits: model.infer(prepare(images), averages),
     }));
@@ -23,6 +32,24 @@ export class Inference {
   async run(samples: Float32Array, count: number): Promise<Float32Array> {
     const { logits } = await this.program.run({ images: { shape: [count, ...this.sample], data: samples } });
     return logits.data as Float32Array;
+  }
+
+  /** What the network's maps are of; undefined where it has none. */
+  get explanation(): Explanation['kind'] | undefined {
+    return this.model.network.explanation?.kind;
+  }
+
+  /**
+   * Logits, and where the network has looked; prepared on the first call, for few ask for it.
+   *
+   * @returns logits [count, classes] and maps [count, ...coarser, classes or 1]
+   */
+  async explain(samples: Float32Array, count: number): Promise<{ logits: Values; maps: Values }> {
+    this.explaining ??= this.runtime.program(
+      { images: { dtype: 'float32', shape: [-1, ...this.sample] } },
+      ({ images }) => this.model.explain(this.prepare(images)),
+    );
+    return this.explaining.run({ images: { shape: [count, ...this.sample], data: samples } });
   }
 
   /** @param images [count, H, W, C] @returns logits of each image */

@@ -139,6 +139,13 @@ export class Model {
     return this.network.forward(images, this.pass({ training: false, key: outsideOfTraining }, given));
   }
 
+  /** Logits as `infer` gives them, and maps of where the network has looked: for the body of a program. */
+  explain(images: Tensor): { logits: Tensor; maps: Tensor } {
+    const { explanation } = this.network;
+    if (explanation === undefined) throw new Error('the network cannot say where it has looked');
+    return explanation.forward(images, this.pass({ training: false, key: outsideOfTraining }, new Map()));
+  }
+
   /**
    * The loss of a training pass and its gradient with respect to each trained variable: for the body of a program.
    *

@@ -1,13 +1,19 @@
 // Masks of volumes, by a segmenter in a folder, in the space of the files that were given.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { toValues } from '../data/volumes/dataset-json';
-import { channelsOf, VolumeLoader, type VolumeLoaderOptions, VolumePool } from '../data/volumes/loader';
+import { type LabelClass, toValues } from '../data/volumes/dataset-json';
+import {
+  channelsOf,
+  VolumeLoader,
+  type VolumeLoaderOptions,
+  VolumePool,
+  type WholeVolume,
+} from '../data/volumes/loader';
 import { writeNifti } from '../data/volumes/nifti';
 import { prepareTransforms } from '../data/volumes/recipe';
 import { type Subject, subjectsToPredict } from '../data/volumes/subjects';
 import { labelsOnGrid } from '../data/volumes/transforms/resample';
-import { spacingOf } from '../data/volumes/volume';
+import { type Labels, spacingOf } from '../data/volumes/volume';
 import { UserError } from '../errors';
 import type { OpenModel, SegmenterConfig } from './artifact';
 import { segment } from './segmentation';
@@ -18,6 +24,34 @@ export interface VolumePrediction {
   readonly mask: string;
   /** Millilitres of each class but the background, by its name. */
   readonly volumes: Readonly<Record<string, number>>;
+}
+
+/** What a segmenter says of a volume, on the grid of its files. */
+export interface Mask {
+  /** Label values of the training, [I, J, K]. */
+  readonly labels: Labels;
+  /** Millilitres of each class but the background, by its name. */
+  readonly volumes: Readonly<Record<string, number>>;
+}
+
+/** The values that stand for the classes in label volumes. */
+export function labelClasses({ classes, labels }: SegmenterConfig): LabelClass[] {
+  return classes.map((name, i) => ({ name, value: labels[i] as number }));
+}
+
+/** The mask of a prepared volume. @param source the grid of its files */
+export async function maskOf(
+  { config, inference }: OpenModel<SegmenterConfig>,
+  volume: Pick<WholeVolume, 'images' | 'shape' | 'affine' | 'source'>,
+): Promise<Mask> {
+  const classes = labelClasses(config);
+  const { predicted } = await segment(inference, volume, config, config.hyperparameters);
+  const labels = labelsOnGrid(toValues(predicted, classes), volume, volume.source);
+  const millilitres = spacingOf(volume.source.affine).reduce((product, length) => product * length, 1e-3);
+  const voxels = new Map<number, number>();
+  for (const label of labels) voxels.set(label, (voxels.get(label) ?? 0) + 1);
+  const volumes = classes.slice(1).map(({ name, value }) => [name, (voxels.get(value) ?? 0) * millilitres]);
+  return { labels, volumes: Object.fromEntries(volumes) };
 }
 
 export interface PredictVolumesOptions extends Pick<VolumeLoaderOptions, 'onBadFile' | 'report'> {
@@ -40,13 +74,14 @@ async function requireChannels(subjects: readonly Subject[], { window, modalitie
 
 /** How the volumes of a model are read: as in its training, without what is random. */
 export function inferenceLoader(
-  { hyperparameters, window, classes, labels }: SegmenterConfig,
+  config: SegmenterConfig,
   options: Pick<VolumeLoaderOptions, 'subjects' | 'pool' | 'onBadFile' | 'report'>,
 ): VolumeLoader {
+  const { hyperparameters, window } = config;
   return new VolumeLoader({
     ...options,
     ...{ channels: window.channels, batchSize: 1, prepare: prepareTransforms(hyperparameters) },
-    classes: classes.map((name, i) => ({ name, value: labels[i] as number })),
+    classes: labelClasses(config),
   });
 }
 
@@ -56,34 +91,24 @@ export function inferenceLoader(
  * @throws UserError when there is no volume, or one that does not fit the model
  */
 export async function* predictVolumes(
-  { config, inference }: OpenModel<SegmenterConfig>,
+  model: OpenModel<SegmenterConfig>,
   data: string,
   { out, workers, ...reading }: PredictVolumesOptions,
 ): AsyncGenerator<VolumePrediction> {
+  const { config } = model;
   const isNamed = config.modalities.join() !== 'image';
   const subjects = subjectsToPredict(data, isNamed ? config.modalities : undefined).map(
     ({ label: _, ...subject }) => subject,
   );
   await requireChannels(subjects, config);
   mkdirSync(out, { recursive: true });
-  const classes = config.classes.map((name, i) => ({ name, value: config.labels[i] as number }));
   const pool = new VolumePool(workers);
   try {
     for await (const volume of inferenceLoader(config, { subjects, pool, ...reading }).volumes()) {
-      const { predicted } = await segment(inference, volume, config, config.hyperparameters);
-      const labels = labelsOnGrid(toValues(predicted, classes), volume, volume.source);
+      const { labels, volumes } = await maskOf(model, volume);
       const mask = join(out, `${volume.subject.id}.nii.gz`);
       await writeNifti(mask, labels, volume.source);
-      const millilitres = spacingOf(volume.source.affine).reduce((product, length) => product * length, 1e-3);
-      const voxels = new Map<number, number>();
-      for (const label of labels) voxels.set(label, (voxels.get(label) ?? 0) + 1);
-      yield {
-        path: volume.subject.images[0] as string,
-        mask,
-        volumes: Object.fromEntries(
-          classes.slice(1).map(({ name, value }) => [name, (voxels.get(value) ?? 0) * millilitres]),
-        ),
-      };
+      yield { path: volume.subject.images[0] as string, mask, volumes };
     }
   } finally {
     await pool.close();

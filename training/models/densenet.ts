@@ -1,6 +1,6 @@
 // DenseNet (Huang et al., https://arxiv.org/abs/1608.06993), the architecture, options and parameter names of MONAI's.
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
-import { globalAveragePool } from '../ops/convolution';
+import { pooledClassifier } from './explanation';
 import {
   type ActivationName,
   averagePooling,
@@ -8,7 +8,6 @@ import {
   type ConcatenatingLayer,
   type ConvolutionOptions,
   convolution,
-  dense,
   dropping,
   kaimingNormal,
   maxPooling,
@@ -107,11 +106,11 @@ export function densenet(options: DenseNetOptions): Network {
       channels = Math.floor(channels / 2);
     }
   });
-  layers.push(
-    globalAveragePool,
-    dense(root.at('class_layers').at('out'), channels, complete.classes, {
-      biasInitial: { kind: 'constant', value: 0 },
-    }),
+  const classifier = pooledClassifier(
+    sequential(...layers),
+    root.at('class_layers').at('out'),
+    channels,
+    complete.classes,
   );
-  return { parameters: root.parameters, forward: sequential(...layers) };
+  return { parameters: root.parameters, ...classifier };
 }

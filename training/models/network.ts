@@ -41,10 +41,23 @@ export interface Pass {
 /** A part of a network: a function of a tensor and the pass. */
 export type Layer = (x: Tensor, pass: Pass) => Tensor;
 
+/** Where a classifier has looked: a pass that gives maps beside the logits. */
+export interface Explanation {
+  /**
+   * - class activation: what each place adds to each class before the mean (CAM, https://arxiv.org/abs/1512.04150)
+   * - attention: how much the class token of the last block heeds each place, the mean over the heads
+   */
+  readonly kind: 'class activation' | 'attention';
+  /** [N, ...spatial, C] -> logits [N, classes], and maps [N, ...coarser, classes], or [N, ...coarser, 1] of attention */
+  readonly forward: (x: Tensor, pass: Pass) => { readonly logits: Tensor; readonly maps: Tensor };
+}
+
 export interface Network {
   readonly parameters: readonly ParameterSpec[];
   /** [N, ...spatial, C] -> logits: [N, classes] of a classifier, [N, ...spatial, classes] of a segmentation network */
   readonly forward: Layer;
+  /** @default it cannot say where it has looked */
+  readonly explanation?: Explanation;
   /** What MONAI's state dict holds beside weights and can be computed, by name: read over, and written with the weights. @default none */
   readonly constants?: ReadonlyMap<string, () => Values>;
 }
@@ -79,6 +92,11 @@ export class Scope {
     return new Scope(this.path, this.declared, this.counter, 'unused');
   }
 
+  /** The full name of what is declared here. */
+  nameOf(name: string): string {
+    return this.path + name;
+  }
+
   /** Declares a parameter and gives its full name. */
   parameter(
     name: string,
@@ -86,7 +104,7 @@ export class Scope {
     initial: Initializer,
     { layout = 'same', role = this.role }: Partial<Pick<ParameterSpec, 'layout' | 'role'>> = {},
   ): string {
-    const full = this.path + name;
+    const full = this.nameOf(name);
     this.declared.push({ name: full, shape, layout, initial, role });
     return full;
   }

@@ -2,12 +2,11 @@
 // architecture, options and parameter names.
 
 import { relu } from '../ops/activation';
-import { globalAveragePool } from '../ops/convolution';
+import { pooledClassifier } from './explanation';
 import {
   batchNormalization,
   type ConvolutionOptions,
   convolution,
-  dense,
   kaimingNormalOfOutputs,
   maxPooling,
   type SpatialDims,
@@ -132,6 +131,6 @@ export function resnet(options: ResNetOptions): Network {
     layers.push(level(root.at(`layer${index + 1}`), index, channels, complete));
     channels = width * EXPANSION[block];
   });
-  const head = dense(root.at('fc'), channels, complete.classes, { biasInitial: { kind: 'constant', value: 0 } });
-  return { parameters: root.parameters, forward: sequential(...layers, globalAveragePool, head) };
+  const classifier = pooledClassifier(sequential(...layers), root.at('fc'), channels, complete.classes);
+  return { parameters: root.parameters, ...classifier };
 }

@@ -3,8 +3,9 @@
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { UserError } from '../errors';
 import { addToEach, concat, first, pad, reshape } from '../ops/layout';
-import { selfAttention } from '../ops/linear';
+import { type SeeAttention, selfAttention } from '../ops/linear';
 import { filled } from '../ops/op';
+import { explainByAttention } from './explanation';
 import {
   ACTIVATIONS,
   batchNormalization,
@@ -64,14 +65,12 @@ function convolutionalStem(scope: Scope, { inChannels, stem, hiddenSize }: Compl
 }
 
 /** Self-attention and a perceptron, each on normalised tokens and added to them. */
-function transformerBlock(scope: Scope, { hiddenSize, mlpDim, heads, dropout }: Complete): Layer {
-  const attend = sequential(
+function transformerBlock(scope: Scope, { hiddenSize, mlpDim, heads, dropout }: Complete) {
+  const qkv = sequential(
     layerNormalization(scope.at('norm1'), hiddenSize),
     dense(scope.at('qkv'), hiddenSize, 3 * hiddenSize),
-    (qkv) => selfAttention(qkv, heads),
-    dense(scope.at('proj'), hiddenSize, hiddenSize),
-    dropping(scope, dropout),
   );
+  const project = sequential(dense(scope.at('proj'), hiddenSize, hiddenSize), dropping(scope, dropout));
   const think = sequential(
     layerNormalization(scope.at('norm2'), hiddenSize),
     dense(scope.at('fc1'), hiddenSize, mlpDim),
@@ -79,8 +78,12 @@ function transformerBlock(scope: Scope, { hiddenSize, mlpDim, heads, dropout }: 
     dense(scope.at('fc2'), mlpDim, hiddenSize),
     dropping(scope, dropout),
   );
-  return (x, pass) => {
-    const attended = x.add(attend(x, pass));
+  return (x: Tensor, pass: Pass, see: SeeAttention = () => {}): Tensor => {
+    const mixed = selfAttention(qkv(x, pass), heads, (weights) => {
+      see(weights);
+      return weights;
+    });
+    const attended = x.add(project(mixed, pass));
     return attended.add(think(attended, pass));
   };
 }
@@ -117,13 +120,14 @@ export function convStemViT(options: ConvStemViTOptions): Network {
   };
   check(complete);
   const { hiddenSize, imageSize, layers, classes } = complete;
-  const tokens = (imageSize[0] / REDUCTION) * (imageSize[1] / REDUCTION);
+  const grid = imageSize.map((side) => side / REDUCTION) as [number, number];
+  const tokens = grid[0] * grid[1];
   const root = Scope.root();
   const classToken = root.parameter('cls', [1, 1, hiddenSize], SMALL);
   const position = root.parameter('pos', [1, tokens + 1, hiddenSize], SMALL);
   const stem = convolutionalStem(root.at('stem'), complete);
   const blocks = Array.from({ length: layers }, (_, index) => transformerBlock(root.at('blocks').at(index), complete));
-  const encode = sequential(...blocks, layerNormalization(root.at('norm'), hiddenSize), first);
+  const summarise = sequential(layerNormalization(root.at('norm'), hiddenSize), first);
   const head = dense(root.at('head'), hiddenSize, classes);
 
   /** The class token stands before the patches; put there by addition, for its own shape has no batch. */
@@ -132,10 +136,15 @@ export function convStemViT(options: ConvStemViTOptions): Network {
     const token = concat([pass.parameter(classToken), filled([1, tokens, hiddenSize], 0)], 1);
     return addToEach(pad(patches, room), token.add(pass.parameter(position)));
   };
-  const forward: Layer = (images, pass) => {
+  /** @param see told of the attention of the last block */
+  const classify = (images: Tensor, pass: Pass, see?: SeeAttention): Tensor => {
     requireMultiples('ViT with a convolutional stem', images, REDUCTION);
     const patches = reshape(stem(images, pass), [-1, tokens, hiddenSize]);
-    return head(encode(withClassToken(patches, pass), pass), pass);
+    let sequence = withClassToken(patches, pass);
+    for (const [index, block] of blocks.entries())
+      sequence = block(sequence, pass, index === blocks.length - 1 ? see : undefined);
+    return head(summarise(sequence, pass), pass);
   };
-  return { parameters: root.parameters, forward };
+  const explanation = explainByAttention(classify, grid);
+  return { parameters: root.parameters, forward: (images, pass) => classify(images, pass), explanation };
 }

@@ -1,11 +1,12 @@
 // Vision transformer (Dosovitskiy et al., https://arxiv.org/abs/2010.11929) for classification: MONAI's architecture, options and names.
-
+import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { UserError } from '../errors';
 import { addToEach, concat, crop, first, pad, reshape, transpose } from '../ops/layout';
-import { linear, selfAttention } from '../ops/linear';
+import { linear, type SeeAttention, selfAttention } from '../ops/linear';
 import { filled } from '../ops/op';
+import { explainByAttention } from './explanation';
 import { ACTIVATIONS, defaultUniform, dense, dropping, layerNormalization, sequential } from './layers';
-import { type Layer, type Network, Scope } from './network';
+import { type Layer, type Network, type Pass, Scope } from './network';
 
 export interface ViTOptions {
   readonly inChannels: number;
@@ -55,7 +56,7 @@ function patchEmbedding(scope: Scope, options: Required<ViTOptions>): Layer {
 }
 
 /** Self-attention and a perceptron, each on normalised tokens and added to them. */
-function transformerBlock(scope: Scope, { hiddenSize, mlpDim, heads, dropout, qkvBias }: Required<ViTOptions>): Layer {
+function transformerBlock(scope: Scope, { hiddenSize, mlpDim, heads, dropout, qkvBias }: Required<ViTOptions>) {
   const mlp = sequential(
     dense(scope.at('mlp').at('linear1'), hiddenSize, mlpDim),
     ACTIVATIONS.gelu,
@@ -71,8 +72,11 @@ function transformerBlock(scope: Scope, { hiddenSize, mlpDim, heads, dropout, qk
   const dropWeights = dropping(scope, dropout);
   const norm2 = layerNormalization(scope.at('norm2'), hiddenSize);
   layerNormalization(scope.at('norm_cross_attn'), hiddenSize, 'unused');
-  return (x, pass) => {
-    const mixed = selfAttention(qkv(norm1(x, pass), pass), heads, (weights) => dropWeights(weights, pass));
+  return (x: Tensor, pass: Pass, see?: SeeAttention): Tensor => {
+    const mixed = selfAttention(qkv(norm1(x, pass), pass), heads, (weights) => {
+      see?.(weights);
+      return dropWeights(weights, pass);
+    });
     const attended = x.add(dropOutput(project(mixed, pass), pass));
     return attended.add(mlp(norm2(attended, pass), pass));
   };
@@ -132,11 +136,12 @@ export function vit(options: ViTOptions): Network {
   const headScope = bounded ? root.at('classification_head').at(0) : root.at('classification_head');
   const head = sequential(dense(headScope, hiddenSize, complete.classes), bounded ? ACTIVATIONS.tanh : (x) => x);
 
-  const forward: Layer = (images, pass) => {
+  /** @param see told of the attention of the last block */
+  const classify = (images: Tensor, pass: Pass, see?: SeeAttention): Tensor => {
     const patches = dropEmbedding(addToEach(embed(images, pass), pass.parameter(position)), pass);
     // the class token stands before the patches; put there by addition, for its own shape has no batch
     const token = concat([pass.parameter(classToken), filled([1, tokens, hiddenSize], 0)], 1);
-    const sequence = addToEach(
+    let sequence = addToEach(
       pad(patches, [
         [0, 0],
         [1, 0],
@@ -144,7 +149,10 @@ export function vit(options: ViTOptions): Network {
       ]),
       token,
     );
-    return head(first(norm(sequential(...blocks)(sequence, pass), pass)), pass);
+    for (const [index, block] of blocks.entries())
+      sequence = block(sequence, pass, index === blocks.length - 1 ? see : undefined);
+    return head(first(norm(sequence, pass)), pass);
   };
-  return { parameters: root.parameters, forward };
+  const explanation = explainByAttention(classify, [rows, columns]);
+  return { parameters: root.parameters, forward: (images, pass) => classify(images, pass), explanation };
 }

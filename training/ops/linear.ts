@@ -71,6 +71,9 @@ function batchProduct(a: Tensor, b: Tensor, adjointB: boolean): Tensor {
   );
 }
 
+/** Told of the weights of attention, [N, heads, S, S], as they are computed. */
+export type SeeAttention = (weights: Tensor) => void;
+
 /**
  * Multi-head scaled dot-product self-attention (Vaswani et al., https://arxiv.org/abs/1706.03762).
  *

@@ -1,12 +1,38 @@
 // A trained classifier as the server sees it: images in, labels and probabilities out.
 import { decodeImage, type ImageSize } from '../data/decode';
-import { interpret, openClassifier, type Prediction } from '../engine/predict';
+import { decodeDicomImage } from '../data/dicom-image';
+import { isDicomFile } from '../data/volumes/dicom-file';
+import type { OpenClassifier } from '../engine/artifact';
+import { interpret, type Prediction } from '../engine/predict';
+import { onlyFile, writeJson } from './answers';
+import { mapOf, overlay, rowsOf } from './explanations';
 import { Refusal } from './refusal';
-import type { Instance, ServedModel } from './served-model';
+import type { Asked, Instance, ServedModel } from './served-model';
 
-const FILES = ['image/png', 'image/jpeg', 'application/x-image', 'application/octet-stream'];
+/** The answer that is a picture: of where the model has looked. */
+const PICTURE = 'image/png';
 
-type Result = Omit<Prediction, 'path'>;
+const FILES = ['image/png', 'image/jpeg', 'application/dicom', 'application/x-image', 'application/octet-stream'];
+
+interface Input {
+  /** [height, width, channels] */
+  readonly pixels: Float32Array;
+  readonly asked: Asked;
+}
+
+/** Where the model has looked. */
+interface Explained {
+  readonly kind: string;
+  /** The class that a class activation map is of: the most probable one. */
+  readonly class: string;
+  /** Rows of a grid over the whole image. */
+  readonly map: readonly (readonly number[])[];
+}
+
+interface Output {
+  readonly result: Omit<Prediction, 'path'> & { readonly explanation?: Explained };
+  readonly file?: Buffer;
+}
 
 /** Numbers of a nested list, as many on each level as the shape says. @throws Refusal where there are others */
 function flatten(values: unknown, shape: readonly number[], into: Float32Array, offset: number, where: string): number {
@@ -32,54 +58,98 @@ function pixelsOf(pixels: unknown, { height, width, channels }: ImageSize): Floa
   return numbers;
 }
 
+/** The pixels of a file at the network's size. @throws Refusal where it cannot be read */
+async function pixelsOfFile(bytes: Buffer, size: ImageSize, maxPixels: number): Promise<Float32Array> {
+  try {
+    if (isDicomFile(bytes)) return await decodeDicomImage(bytes, size, maxPixels);
+    return Float32Array.from(await decodeImage(bytes, size, maxPixels));
+  } catch (error) {
+    throw new Refusal(`the image cannot be read: ${(error as Error).message}`);
+  }
+}
+
 function csvField(text: string): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 /**
- * Opens a classifier.
+ * Serves a classifier.
  *
  * @param maxPixels of an image before it is resized
- * @throws UserError when the folder holds none, or it is damaged
  */
-export async function serveClassifier(folder: string, maxPixels: number): Promise<ServedModel<Float32Array, Result>> {
-  const { config, inference, close } = await openClassifier(folder);
+export function serveClassifier(
+  { config, inference, close }: OpenClassifier & { close(): void },
+  maxPixels: number,
+): ServedModel<Input, Output> {
   const { image, classes } = config;
   const length = image.height * image.width * image.channels;
-  const read = async (instance: Instance): Promise<Float32Array> => {
-    if (instance.kind === 'pixels') return pixelsOf(instance.pixels, image);
-    const pixels = await decodeImage(instance.bytes, image, maxPixels).catch((error: Error) => {
-      throw new Refusal(`the image cannot be read: ${error.message}`);
-    });
-    return Float32Array.from(pixels);
+  const { explanation } = inference;
+  const read = async (instance: Instance, asked: Asked): Promise<Input> => {
+    if (asked.explain && explanation === undefined)
+      throw new Refusal(`${config.hyperparameters.model_name} cannot say where it has looked; ask without explain.`);
+    if (instance.kind === 'pixels') return { pixels: pixelsOf(instance.pixels, image), asked };
+    return { pixels: await pixelsOfFile(instance.bytes, image, maxPixels), asked };
   };
-  const run = async (inputs: readonly Float32Array[]) => {
+  const stacked = (inputs: readonly Input[]) => {
     const batch = new Float32Array(inputs.length * length);
-    for (const [i, pixels] of inputs.entries()) batch.set(pixels, i * length);
-    const logits = await inference.logits(batch, inputs.length);
-    return logits.map((row) => interpret(row, classes));
+    for (const [i, { pixels }] of inputs.entries()) batch.set(pixels, i * length);
+    return batch;
   };
-  const write = (results: readonly Result[], type: string, single: boolean) => {
-    if (type === 'text/csv') {
-      const rows = results.map(({ label, probabilities }) =>
-        [csvField(label), ...Object.values(probabilities)].join(','),
+  const classify = async (inputs: readonly Input[]): Promise<Output[]> => {
+    const logits = await inference.logits(stacked(inputs), inputs.length);
+    return logits.map((row) => ({ result: interpret(row, classes) }));
+  };
+  const explain = async (inputs: readonly Input[]): Promise<Output[]> => {
+    const { logits, maps } = await inference.explain(stacked(inputs), inputs.length);
+    const rows = logits.data as Float32Array;
+    return Promise.all(
+      inputs.map(async ({ pixels, asked }, i) => {
+        const result = interpret(Array.from(rows.subarray(i * classes.length, (i + 1) * classes.length)), classes);
+        const map = mapOf(maps, i, classes.indexOf(result.label));
+        if (asked.type === PICTURE) return { result, file: await overlay(pixels, image, map) };
+        return {
+          result: { ...result, explanation: { kind: explanation as string, class: result.label, map: rowsOf(map) } },
+        };
+      }),
+    );
+  };
+  /** Those that ask for an explanation run apart from the others, whose graph is smaller. */
+  const run = async (inputs: readonly Input[]): Promise<Output[]> => {
+    const isExplained = ({ asked }: Input) => asked.explain || asked.type === PICTURE;
+    const [explained, plain] = [inputs.filter(isExplained), inputs.filter((input) => !isExplained(input))];
+    const answered = new Map<Input, Output>();
+    for (const [some, answer] of [
+      [explained, explain],
+      [plain, classify],
+    ] as const)
+      if (some.length > 0)
+        for (const [i, output] of (await answer(some)).entries()) answered.set(some[i] as Input, output);
+    return inputs.map((input) => answered.get(input) as Output);
+  };
+  const write = (outputs: readonly Output[], type: string, single: boolean) => {
+    const results = outputs.map(({ result }) => result);
+    if (type === PICTURE)
+      return onlyFile(
+        outputs.map(({ file }) => file),
+        type,
       );
-      return Buffer.from(`${rows.join('\n')}\n`);
-    }
-    if (type === 'application/jsonlines')
-      return Buffer.from(`${results.map((result) => JSON.stringify(result)).join('\n')}\n`);
-    return Buffer.from(JSON.stringify(single ? results[0] : { predictions: results }));
+    if (type !== 'text/csv') return writeJson(results, type, single);
+    const rows = results.map(({ label, probabilities }) =>
+      [csvField(label), ...Object.values(probabilities)].join(','),
+    );
+    return Buffer.from(`${rows.join('\n')}\n`);
   };
   const description = {
     name: config.hyperparameters.model_name,
     task: 'image classification',
     classes,
     input: image,
+    ...(explanation && { explanation }),
     accepts: [...FILES, 'application/json', 'application/jsonlines'],
-    produces: ['application/json', 'application/jsonlines', 'text/csv'],
+    produces: ['application/json', 'application/jsonlines', 'text/csv', ...(explanation ? [PICTURE] : [])],
   };
   const warm = async () => {
-    await run([new Float32Array(length)]);
+    await classify([{ pixels: new Float32Array(length), asked: { type: 'application/json', explain: false } }]);
   };
   return { description, warm, read, run, write, close };
 }

@@ -7,6 +7,8 @@ export interface Invocation {
   readonly contentType: string;
   /** Content type of the answer. */
   readonly accept: string;
+  /** Whether the answer is to say where the model has looked. */
+  readonly explain: boolean;
   readonly body: Uint8Array;
 }
 
@@ -36,4 +38,6 @@ export interface WorkerSettings {
   readonly latency: number;
   /** Pixels of an image, height x width, before it is resized. */
   readonly maxPixels: number;
+  /** Values of a volume, voxels x channels, as it is sent and at the spacing of the training. */
+  readonly maxValues: number;
 }

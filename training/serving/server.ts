@@ -1,7 +1,7 @@
 // The inference server behind an endpoint: SageMaker's GET /ping and POST /invocations, /execution-parameters for batch transform,
 // /models and /metrics. https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
 import { randomUUID } from 'node:crypto';
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import Negotiator from 'negotiator';
 import { Monitoring } from './monitoring';
 import { Refusal } from './refusal';
@@ -29,6 +29,8 @@ export interface ServerOptions {
   readonly maxBodies?: number;
   /** Pixels of an image, height x width, before it is resized. @default 2^26, as 8192 x 8192 */
   readonly maxPixels?: number;
+  /** Values of a volume, voxels x channels, as it is sent and at the spacing of the training. @default 2^27, as 512 x 512 x 512 */
+  readonly maxValues?: number;
   /** Milliseconds that a client has to send its request. @default 30,000 */
   readonly requestTimeout?: number;
   /** Milliseconds that a worker has for a request. @default 60,000, as SageMaker waits */
@@ -58,6 +60,7 @@ const DEFAULTS = {
   maxBody: 25 * MIB,
   maxBodies: 512 * MIB,
   maxPixels: 2 ** 26,
+  maxValues: 2 ** 27,
   requestTimeout: 30_000,
   deadline: 60_000,
   log: false,
@@ -77,6 +80,13 @@ function acceptedType({ headers }: FastifyRequest, model: ModelDescription): str
   const type = new Negotiator({ headers }).mediaType([...model.produces]);
   if (type !== undefined) return type;
   throw new Refusal(`Accept ${headers.accept} cannot be given; this model gives ${model.produces.join(', ')}.`, 406);
+}
+
+/** What SageMaker passes on of what a client asks besides: InvokeEndpoint's CustomAttributes. */
+const CUSTOM_ATTRIBUTES = 'x-amzn-sagemaker-custom-attributes';
+
+function isExplanationAsked({ headers }: FastifyRequest): boolean {
+  return /(^|[;,\s])explain\s*=\s*(true|1)\s*($|[;,\s])/i.test(String(headers[CUSTOM_ATTRIBUTES] ?? ''));
 }
 
 /** Counts the bytes of requests that are in memory, or on their way. */
@@ -122,8 +132,9 @@ function addRoutes(server: FastifyInstance, workers: Workers, monitoring: Monito
     async (request, reply) => {
       const contentType = contentTypeOf(request, model());
       const accept = acceptedType(request, model());
+      const explain = isExplanationAsked(request);
       const body = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
-      const answer = await workers.invoke({ contentType, accept, body }, () => reply.raw.destroyed);
+      const answer = await workers.invoke({ contentType, accept, explain, body }, () => reply.raw.destroyed);
       monitoring.answered(answer.instances);
       return reply.status(answer.status).type(answer.contentType).send(Buffer.from(answer.body));
     },
@@ -170,6 +181,16 @@ function logRequests(server: FastifyInstance, monitoring: Monitoring, isLogged: 
  */
 export async function startServer(options: ServerOptions): Promise<InferenceServer> {
   const settings: Settings = { ...DEFAULTS, ...options };
+  const observer = {
+    batch: (size: number, seconds: number) => monitoring.batch(size, seconds),
+    workerLost: () => monitoring.workerLost(),
+  };
+  const workers: Workers = new Workers(settings, observer);
+  const monitoring = new Monitoring(workers);
+  // the workers load the model while this process loads what it needs itself
+  const ready = workers.start();
+  ready.catch(() => {});
+  const { default: Fastify } = await import('fastify');
   const server = Fastify({
     bodyLimit: settings.maxBody,
     requestTimeout: settings.requestTimeout,
@@ -180,17 +201,11 @@ export async function startServer(options: ServerOptions): Promise<InferenceServ
   });
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-  const observer = {
-    batch: (size: number, seconds: number) => monitoring.batch(size, seconds),
-    workerLost: () => monitoring.workerLost(),
-  };
-  const workers: Workers = new Workers(settings, observer);
-  const monitoring = new Monitoring(workers);
   answerErrors(server);
   logRequests(server, monitoring, settings.log);
   addRoutes(server, workers, monitoring, settings);
   try {
-    await workers.start();
+    await ready;
     const url = await server.listen({ port: settings.port, host: settings.host });
     return {
       url,

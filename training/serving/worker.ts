@@ -1,10 +1,13 @@
 // A worker of the server: a process of its own that decodes, runs the model and writes answers, so that the server outlives what breaks it.
+import { classifies, type OpenModel, type SegmenterConfig } from '../engine/artifact';
+import { openForInference } from '../engine/predict';
 import { UserError } from '../errors';
 import { Batcher } from './batcher';
 import { serveClassifier } from './classifier';
 import { readInstances } from './instances';
 import type { Answer, Invocation, WorkerMessage, WorkerSettings } from './protocol';
 import { Refusal } from './refusal';
+import { serveSegmenter } from './segmenter';
 import type { ServedModel } from './served-model';
 
 function send(message: WorkerMessage): void {
@@ -23,17 +26,18 @@ function problem(error: unknown): Answer {
 async function answer<Input, Output>(
   model: ServedModel<Input, Output>,
   batcher: Batcher<Input, Output>,
-  { contentType, accept, body }: Invocation,
+  { contentType, accept, explain, body }: Invocation,
 ): Promise<Answer> {
   try {
     const { instances, single } = readInstances(contentType, Buffer.from(body.buffer, body.byteOffset, body.length));
     const outputs = await Promise.all(
       instances.map(async (instance, i) => {
-        const input = await model.read(instance).catch((error: Error) => {
+        try {
+          return await batcher.add(await model.read(instance, { type: accept, explain }));
+        } catch (error) {
           if (single || !(error instanceof Refusal)) throw error;
           throw new Refusal(`instance ${i}: ${error.message}`, error.statusCode);
-        });
-        return batcher.add(input);
+        }
       }),
     );
     return {
@@ -49,12 +53,12 @@ async function answer<Input, Output>(
 
 async function serve<Input, Output>(
   model: ServedModel<Input, Output>,
-  options: Pick<WorkerSettings, 'maxBatch' | 'latency'>,
+  { maxBatch, latency }: Pick<WorkerSettings, 'maxBatch' | 'latency'>,
 ): Promise<void> {
   await model.warm();
   const batcher = new Batcher<Input, Output>(
     (inputs) => model.run(inputs),
-    options,
+    { maxBatch: Math.min(maxBatch, model.maxBatch ?? maxBatch), latency },
     (size, seconds) => send({ kind: 'batch', size, seconds }),
   );
   process.on('message', async (invocation: Invocation) => {
@@ -63,14 +67,20 @@ async function serve<Input, Output>(
   send({ kind: 'ready', model: model.description });
 }
 
+/** Serves the model of a folder, whatever its task. @throws UserError where there is none, or it is damaged */
+async function serveFolder(settings: WorkerSettings): Promise<void> {
+  const model = await openForInference(settings.model);
+  if (classifies(model)) await serve(serveClassifier({ ...model, close: model.close }, settings.maxPixels), settings);
+  else
+    await serve(serveSegmenter(model as OpenModel<SegmenterConfig> & { close(): void }, settings.maxValues), settings);
+}
+
 // the server ends its workers itself, once they have answered; without it they end too
 process.on('SIGTERM', () => {});
 process.on('SIGINT', () => {});
 process.on('disconnect', () => process.exit(0));
 const settings = JSON.parse(process.argv[2] as string) as WorkerSettings;
-serveClassifier(settings.model, settings.maxPixels)
-  .then((model) => serve(model, settings))
-  .catch((error: Error) => {
-    if (!(error instanceof UserError)) throw error;
-    send({ kind: 'unusable', problem: error.problem, fix: error.fix });
-  });
+serveFolder(settings).catch((error: Error) => {
+  if (!(error instanceof UserError)) throw error;
+  send({ kind: 'unusable', problem: error.problem, fix: error.fix });
+});

@@ -99,8 +99,8 @@ export class Workers {
   }
 
   private spawn(): void {
-    const { model, maxBatch, latency, maxPixels } = this.options;
-    const settings: WorkerSettings = { model, maxBatch, latency, maxPixels };
+    const { model, maxBatch, latency, maxPixels, maxValues } = this.options;
+    const settings: WorkerSettings = { model, maxBatch, latency, maxPixels, maxValues };
     const process = fork(join(__dirname, 'worker.js'), [JSON.stringify(settings)], { serialization: 'advanced' });
     const worker: Worker = { process, held: new Map(), isReady: false };
     this.workers.add(worker);
@@ -154,9 +154,9 @@ export class Workers {
   }
 
   private hand(request: Request, worker: Worker): void {
-    const { id, contentType, accept, body } = request;
+    const { id, contentType, accept, explain, body } = request;
     worker.held.set(id, request);
     request.timer = setTimeout(() => worker.process.kill('SIGKILL'), this.options.deadline);
-    worker.process.send({ id, contentType, accept, body } satisfies Invocation);
+    worker.process.send({ id, contentType, accept, explain, body } satisfies Invocation);
   }
 }

@@ -13,6 +13,8 @@ function numberFrom(name: string, least = 1): number | undefined {
   throw new UserError(`${name} is '${text}'; allowed are whole numbers from ${least}.`, 'mend it, or leave it out.');
 }
 
+const times = (factor: number, value: number | undefined) => (value === undefined ? undefined : factor * value);
+
 /** The options that are given; the others are the server's own. */
 function given<Options extends object>(options: Options): { [Name in keyof Options]: NonNullable<Options[Name]> } {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;
@@ -30,6 +32,9 @@ runEntryPoint(async () => {
       latency: numberFrom('SCANLINE_BATCH_MILLISECONDS'),
       maxRequests: numberFrom('SCANLINE_MAX_REQUESTS'),
       maxPixels: numberFrom('SCANLINE_MAX_PIXELS'),
+      maxValues: numberFrom('SCANLINE_MAX_VOXELS'),
+      maxBody: times(2 ** 20, numberFrom('SCANLINE_MAX_BODY_MB')),
+      deadline: times(1000, numberFrom('SAGEMAKER_MODEL_SERVER_TIMEOUT')),
     }),
   });
   // requests in progress are answered before the process ends

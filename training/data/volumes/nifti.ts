@@ -71,7 +71,7 @@ const COMPRESSED_HEAD = 8192;
 /** What may follow the voxels: some programs pad their files. */
 const TRAILER = 2 ** 20;
 
-const isGzip = (bytes: Uint8Array) => bytes[0] === 0x1f && bytes[1] === 0x8b;
+export const isGzip = (bytes: Uint8Array) => bytes[0] === 0x1f && bytes[1] === 0x8b;
 
 /** The affine of the quaternion (nifti1.h, method 2); a rounding error in it must not make a square root imaginary. */
 function quaternionAffine(header: NIFTI1 | NIFTI2): Affine {
@@ -175,8 +175,9 @@ export async function readNiftiHeader(path: string): Promise<NiftiHeader> {
   }
 }
 
-function unpackHead(bytes: Buffer): Buffer {
-  if (!isGzip(bytes)) return bytes;
+/** The first bytes of what may be compressed. @throws Error where they are damaged */
+export function unpackHead(bytes: Buffer): Buffer {
+  if (!isGzip(bytes)) return bytes.subarray(0, COMPRESSED_HEAD);
   const head = gunzipSync(bytes.subarray(0, COMPRESSED_HEAD), { finishFlush: constants.Z_SYNC_FLUSH });
   if (head.length < 348) throw new Error('the compressed data end too early');
   return head;
@@ -207,23 +208,55 @@ function arrange(raw: NumberArray, { shape, channels, slope, intercept }: NiftiH
   return data;
 }
 
+/** What a volume may be at most; what says that it is more is refused before it takes memory. */
+export interface VolumeLimits {
+  /** Values, of all channels together. @default 2^29 */
+  readonly mostValues?: number;
+  /** Bytes that each compressed byte may unpack to, above the first 16 MiB. @default whatever the header says */
+  readonly mostUnpacked?: number;
+}
+
+/** Bytes that anything may unpack to, however well it is compressed. */
+const HARMLESS = 2 ** 24;
+
+/** Bytes that a body may unpack to. */
+export function unpackingLimit(
+  { length }: Uint8Array,
+  { mostUnpacked = Number.POSITIVE_INFINITY }: VolumeLimits,
+): number {
+  return Math.max(HARMLESS, length * mostUnpacked);
+}
+
 /**
- * The volume of a file, gzip or not, in any of NIfTI's integers and floats of up to 64 bits, of either byte order.
+ * The volume of a file's bytes, gzip or not, in any of NIfTI's integers and floats of up to 64 bits, of either byte order.
  *
- * @throws Error with the reason when it is not NIfTI, cut off, damaged, or unpacks to more than its header says
+ * @throws Error with the reason when it is not NIfTI, cut off, damaged, unpacks to more than its header says, or to more than allowed
  */
-export async function readNifti(path: string): Promise<NiftiVolume> {
+export async function parseNifti(packed: Buffer, limits: VolumeLimits = {}): Promise<NiftiVolume> {
+  const { mostValues = MOST_VALUES } = limits;
   try {
-    const packed = await readFile(path);
     const header = await parseHeader(unpackHead(packed));
     const count = voxels(header.shape) * header.channels;
+    if (count > mostValues)
+      throw new Error(
+        `its header says ${[...header.shape, header.channels].join(' x ')} values; ${mostValues} are the most`,
+      );
     const end = header.offset + count * header.type.bytes;
+    if (isGzip(packed) && end > unpackingLimit(packed, limits))
+      throw new Error(
+        `its ${packed.length} bytes would unpack to ${end}: more than ${limits.mostUnpacked} times as much`,
+      );
     const bytes = isGzip(packed) ? await promisify(gunzip)(packed, { maxOutputLength: end + TRAILER }) : packed;
     if (bytes.length < end) throw new Error(`it has ${bytes.length} bytes; its header asks for ${end}`);
     return { ...header, data: arrange(rawNumbers(bytes, header, count), header) };
   } catch (error) {
     throw unreadable(error);
   }
+}
+
+/** The volume of a file, as `parseNifti` has it. @throws Error with the reason */
+export async function readNifti(path: string): Promise<NiftiVolume> {
+  return parseNifti(await readFile(path));
 }
 
 /** The quaternion of a rotation matrix given as columns of length 1, b, c, d as NIfTI stores them (nifti1.h; a is what is left). */
@@ -285,11 +318,11 @@ const [ALIGNED, MILLIMETRES] = [2, 2];
 const CODES = { Uint8Array: 2, Int16Array: 4, Float32Array: 16 } as const;
 
 /**
- * Writes NIfTI-1 with the affine as sform and qform, compressed where the name ends with .gz. The file appears whole or not at all.
+ * A NIfTI-1 file with the affine as sform and qform, not compressed.
  *
  * @param data [I, J, K], or [I, J, K, C] with the channels as the fourth dimension
  */
-export async function writeNifti(path: string, data: Float32Array | Labels, { shape, affine }: Grid): Promise<void> {
+export async function encodeNifti(data: Float32Array | Labels, { shape, affine }: Grid): Promise<Buffer> {
   const channels = data.length / voxels(shape);
   if (!Number.isInteger(channels)) throw new Error(`${data.length} values do not fill ${shape.join(' x ')} voxels`);
   if (shape.some((length) => length > 32767)) throw new Error(`NIfTI-1 has no room for ${shape.join(' x ')} voxels`);
@@ -304,10 +337,19 @@ export async function writeNifti(path: string, data: Float32Array | Labels, { sh
   header.magic = 'n+1';
   setAffine(header, affine);
   const ordered = fileOrder(data, shape, channels);
-  const bytes = Buffer.concat([
+  return Buffer.concat([
     new Uint8Array(header.toArrayBuffer()),
     new Uint8Array(ordered.buffer, ordered.byteOffset, ordered.byteLength),
   ]);
+}
+
+/**
+ * Writes a file of `encodeNifti`, compressed where the name ends with .gz. The file appears whole or not at all.
+ *
+ * @param data [I, J, K], or [I, J, K, C] with the channels as the fourth dimension
+ */
+export async function writeNifti(path: string, data: Float32Array | Labels, grid: Grid): Promise<void> {
+  const bytes = await encodeNifti(data, grid);
   const temporary = `${path}.${process.pid}.part`;
   await writeFile(temporary, /\.gz$/i.test(path) ? await promisify(gzip)(bytes) : bytes);
   await rename(temporary, path);

@@ -7,7 +7,7 @@ import { readNifti } from './nifti';
 import type { Subject } from './subjects';
 import { axisCodes, type Grid, type Labels, type Sample, sameGrid, spacingOf, turned, turnTo, voxels } from './volume';
 
-interface ReadVolume extends Grid {
+export interface ReadVolume extends Grid {
   readonly channels: number;
   readonly data: Float32Array;
 }
@@ -100,6 +100,25 @@ const NOT_FINITE = (values: Float32Array) => {
   return count;
 };
 
+/** Images of one subject with the names to tell them by, as channels of one sample; and what is wrong with them. */
+export function joinImages(images: readonly { readonly name: string; readonly volume: ReadVolume }[]): {
+  sample?: Sample;
+  problems: string[];
+} {
+  const problems: string[] = [];
+  const first = images[0]?.volume;
+  for (const { name, volume } of images) {
+    const broken = NOT_FINITE(volume.data);
+    if (broken > 0) problems.push(`its image ${name} has ${broken} values that are NaN or infinite`);
+    if (first && !sameGrid(first, volume))
+      problems.push(
+        `its image ${name} does not lie where its first does: ${describeGrid(volume)}; ${describeGrid(first)}`,
+      );
+  }
+  const fits = first !== undefined && images.every(({ volume }) => sameGrid(volume, first));
+  return { ...(fits && { sample: combine(images.map(({ volume }) => volume)) }), problems };
+}
+
 async function attempt(path: string, what: string, problems: string[]): Promise<ReadVolume | undefined> {
   try {
     return await readVolume(path);
@@ -113,22 +132,14 @@ async function attempt(path: string, what: string, problems: string[]): Promise<
 export async function examine(subject: Subject, classes?: readonly LabelClass[]): Promise<Examination> {
   const problems: string[] = [];
   const doubts: string[] = [];
-  const volumes: ReadVolume[] = [];
+  const images: { name: string; volume: ReadVolume }[] = [];
   for (const path of subject.images) {
     const volume = await attempt(path, 'image', problems);
-    if (volume === undefined) continue;
-    const broken = NOT_FINITE(volume.data);
-    if (broken > 0) problems.push(`its image ${basename(path)} has ${broken} values that are NaN or infinite`);
-    const [first] = volumes;
-    if (first && !sameGrid(first, volume))
-      problems.push(
-        `its image ${basename(path)} does not lie where its first does: ${describeGrid(volume)}; ${describeGrid(first)}`,
-      );
-    volumes.push(volume);
+    if (volume) images.push({ name: basename(path), volume });
   }
+  const { sample, problems: defects } = joinImages(images);
+  problems.push(...defects);
   const label = subject.label === undefined ? undefined : await attempt(subject.label, 'label', problems);
-  const fits = volumes.length > 0 && volumes.every((volume) => sameGrid(volume, volumes[0] as ReadVolume));
-  const sample = fits ? combine(volumes) : undefined;
   if (label === undefined) return { ...(sample && { sample }), problems, doubts };
   if (label.channels > 1) problems.push(`its label has ${label.channels} channels`);
   const { label: whole, problems: wrong } = toLabels(label.data, classes);
