@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
+import sharp from 'sharp';
 import { randomSource } from '../../../training/data/random';
 import { readNifti } from '../../../training/data/volumes/nifti';
 import type { Affine } from '../../../training/data/volumes/volume';
@@ -169,6 +170,11 @@ test('evaluate reports the Dice that the training found on the same volumes', as
   assert.equal(report.volumes, 2);
   assert.deepEqual(Object.keys(report.classes).length, 2);
   assert.match(stdout, new RegExp(`dice=${dice.value};`));
+  const pictures = join(folder, 'evaluation', 'pictures');
+  assert.deepEqual(readdirSync(pictures), ['subject_009.png', 'subject_010.png']);
+  // image, labels and prediction below each other, in three planes
+  const { width = 0, height = 0 } = await sharp(join(pictures, 'subject_009.png')).metadata();
+  assert.ok(width > 900 && height > 900, `${width} x ${height}`);
 });
 
 test('Python TensorFlow reads the SavedModel and gives the same logits', { skip: withoutOracle }, async () => {
