@@ -4,7 +4,8 @@ import type { PipelineExecutionStep, SageMakerClient } from '@aws-sdk/client-sag
 import { Listr } from 'listr2';
 import { OperationError } from '../lib/operations/errors';
 import { type ExecutionState, executionDefinition, watchExecution } from '../lib/operations/execution';
-import { LIVE, seconds, stepTasks, withLines } from './step-tasks';
+import { seconds } from '../lib/operations/execution-report';
+import { LIVE, stepTasks, withLines } from './step-tasks';
 
 /** Milliseconds between two looks of the tasks at what was seen last. */
 const REFRESH = 100;

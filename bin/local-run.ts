@@ -1,18 +1,10 @@
 // What `scanline run` does: synthesise, start the control plane, run the pipeline, deploy, predict, report, and leave nothing behind.
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
-import { basename, dirname, extname, join, resolve } from 'node:path';
-import {
-  DescribeModelPackageCommand,
-  DescribePipelineCommand,
-  DescribeProcessingJobCommand,
-  DescribeTrainingJobCommand,
-  SageMakerClient,
-  StopPipelineExecutionCommand,
-} from '@aws-sdk/client-sagemaker';
+import { dirname, join, resolve } from 'node:path';
+import { SageMakerClient, StopPipelineExecutionCommand } from '@aws-sdk/client-sagemaker';
 import { SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
 import { Listr, type ListrTask } from 'listr2';
-import { extract } from 'tar';
 import {
   type ContainerSettings,
   findContainerTool,
@@ -22,7 +14,7 @@ import {
   startLocalSageMaker,
 } from '../lib/local';
 import { type SynthesizedPipeline, synthesize } from '../lib/operations/assembly';
-import { deleteEndpoint, deployModel, invokeEndpoint } from '../lib/operations/endpoint';
+import { deleteEndpoint, deployModel } from '../lib/operations/endpoint';
 import { OperationError } from '../lib/operations/errors';
 import {
   type ExecutionState,
@@ -31,18 +23,23 @@ import {
   startExecution,
   watchExecution,
 } from '../lib/operations/execution';
-import { type ClassResult, type EpochRecord, renderReport, type SamplePrediction } from '../lib/operations/report';
+import { gatherReport, madeBy } from '../lib/operations/execution-report';
+import { heldOutUri, predictHeldOut } from '../lib/operations/held-out';
+import { renderReport } from '../lib/operations/report';
+import type { Results, SamplePrediction } from '../lib/operations/report-results';
 import { allSteps, type StepDefinition } from '../lib/pipeline';
 import { LOCAL_IMAGES_METADATA } from '../lib/stages/sagemaker-pipeline';
-import { imagesBelow } from '../training/data/image-folders';
+import type { TaskName } from '../training/hyperparameters';
 import { packageRoot } from '../training/native/cache';
 import { provideImages } from './container-images';
-import { LIVE, seconds, stepTasks, withLines } from './step-tasks';
+import { LIVE, stepTasks, withLines } from './step-tasks';
 
 export interface LocalRunOptions {
   readonly app?: string;
-  /** Class folders of images, put where the pipeline's parameter InputData says. @default what lies there already */
+  /** Class folders of images, or subjects, put where the pipeline's parameter InputData says. @default what lies there already */
   readonly data?: string;
+  /** What the app is told to train, as its context. @default nothing */
+  readonly task?: TaskName;
   /** @default the only one */
   readonly pipeline?: string;
   readonly parameters: Readonly<Record<string, string>>;
@@ -66,9 +63,6 @@ interface LocalPipeline {
 
 /** Milliseconds between looks at the execution. */
 const POLL = 250;
-
-/** Held-out images of each class that the endpoint is asked about. */
-const SAMPLES_PER_CLASS = 6;
 
 function choosePipeline(pipelines: readonly SynthesizedPipeline[], wanted: string | undefined): SynthesizedPipeline {
   const names = pipelines.map(({ resource }) => String(resource.Properties?.PipelineName));
@@ -116,10 +110,13 @@ function provideData(
   if (uri === undefined) return;
   if (data === undefined) {
     if (existsSync(plane.s3.path(uri))) return;
-    throw new OperationError(`there is nothing at ${uri} yet.`, 'give class folders of images to --data.');
+    throw new OperationError(
+      `there is nothing at ${uri} yet.`,
+      'give class folders of images, or subjects, to --data.',
+    );
   }
   if (!existsSync(data))
-    throw new OperationError(`there is no folder ${data}.`, 'give class folders of images to --data.');
+    throw new OperationError(`there is no folder ${data}.`, 'give class folders of images, or subjects, to --data.');
   if (parameters.InputData !== undefined)
     throw new OperationError(
       '--data would replace what lies at InputData.',
@@ -144,7 +141,7 @@ interface Run {
   watching: Promise<void>;
   endpoint: string;
   samples: readonly SamplePrediction[];
-  accuracy: number;
+  results: Results;
 }
 
 function synthesiseApp(run: Partial<Run>, options: LocalRunOptions): void {
@@ -155,6 +152,7 @@ function synthesiseApp(run: Partial<Run>, options: LocalRunOptions): void {
       folder: process.cwd(),
       output,
       ...(options.app !== undefined && { app: options.app }),
+      ...(options.task !== undefined && { context: { task: options.task } }),
     });
     run.pipeline = localise(choosePipeline(pipelines, options.pipeline));
   } finally {
@@ -213,11 +211,6 @@ function followSteps(run: Run): ListrTask[] {
   );
 }
 
-function stepWith(run: Run, kind: 'TrainingJob' | 'Model' | 'RegisterModel'): string | undefined {
-  const arn = run.state.steps.find(({ Metadata }) => Metadata?.[kind])?.Metadata?.[kind]?.Arn;
-  return arn?.slice(arn.indexOf('/') + 1);
-}
-
 async function requireSuccess(run: Run): Promise<void> {
   await run.watching;
   if (run.state.status === 'Succeeded') return;
@@ -233,117 +226,45 @@ async function requireSuccess(run: Run): Promise<void> {
 async function deploy(run: Run): Promise<void> {
   // an endpoint's name has at most 63 characters
   const name = `${run.pipeline.name.slice(0, 50)}-${run.executionArn.slice(-12)}`;
-  await deployModel(run.client, { name, modelName: stepWith(run, 'Model') as string, pollEvery: POLL });
+  await deployModel(run.client, { name, modelName: madeBy(run.state, 'Model') as string, pollEvery: POLL });
   run.endpoint = name;
 }
 
-/** The folder of held-out images: the output `test` of a processing job. */
-async function heldOutImages({ state, client, plane }: Run): Promise<string> {
-  for (const { Metadata } of state.steps) {
-    const arn = Metadata?.ProcessingJob?.Arn;
-    if (arn === undefined) continue;
-    const job = await client.send(
-      new DescribeProcessingJobCommand({ ProcessingJobName: arn.slice(arn.indexOf('/') + 1) }),
-    );
-    const output = job.ProcessingOutputConfig?.Outputs?.find(({ OutputName }) => OutputName === 'test')?.S3Output
-      ?.S3Uri;
-    if (output !== undefined) return plane.s3.path(output);
-  }
-  throw new OperationError('no step has an output `test` with held-out images.', 'name the output of the split so.');
-}
-
 /** Asks the endpoint about images spread over each class. */
-async function predictHeldOut(run: Run): Promise<void> {
-  const folder = await heldOutImages(run);
-  const samples: SamplePrediction[] = [];
-  for (const actual of readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory())) {
-    const paths = imagesBelow(join(folder, actual.name)).images;
-    const every = Math.max(1, Math.floor(paths.length / SAMPLES_PER_CLASS));
-    for (const path of paths.filter((_, i) => i % every === 0).slice(0, SAMPLES_PER_CLASS)) {
-      const image = readFileSync(path);
-      const contentType = extname(path).toLowerCase() === '.png' ? 'image/png' : 'image/jpeg';
-      const { label, probabilities } = await invokeEndpoint(run.runtime, run.endpoint, image, contentType);
-      samples.push({
-        image,
-        contentType,
-        file: basename(path),
-        actual: actual.name,
-        predicted: label,
-        probability: probabilities[label] as number,
-      });
-    }
-  }
-  run.samples = samples;
-}
-
-/** The epochs of the training, from history.json in its model. */
-async function trainingHistory({ client, plane }: Run, trainingJob: string): Promise<EpochRecord[]> {
-  const job = await client.send(new DescribeTrainingJobCommand({ TrainingJobName: trainingJob }));
-  const folder = mkdtempSync(join(tmpdir(), 'scanline-report-'));
-  try {
-    await extract({
-      file: plane.s3.path(job.ModelArtifacts?.S3ModelArtifacts as string),
-      cwd: folder,
-      filter: (path) => path.endsWith('/history.json'),
-    });
-    const file = readdirSync(folder, { recursive: true, encoding: 'utf8' }).find((path) =>
-      path.endsWith('history.json'),
-    );
-    return file === undefined ? [] : (JSON.parse(readFileSync(join(folder, file), 'utf8')) as EpochRecord[]);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
-
-interface Evaluation {
-  readonly multiclass_classification_metrics: {
-    readonly accuracy: { readonly value: number };
-    readonly confusion_matrix: Readonly<Record<string, Readonly<Record<string, number>>>>;
-  };
-  readonly classes: Readonly<Record<string, ClassResult>>;
+async function askEndpoint(run: Run): Promise<void> {
+  const folder = run.plane.s3.path(await heldOutUri(run.client, run.state.steps));
+  run.samples = await predictHeldOut(run.runtime, run.endpoint, folder);
 }
 
 async function writeReport(run: Run, out: string): Promise<void> {
-  const { client, plane, state, executionArn } = run;
-  const modelPackage = await client.send(
-    new DescribeModelPackageCommand({ ModelPackageName: stepWith(run, 'RegisterModel') as string }),
-  );
-  const statistics = modelPackage.ModelMetrics?.ModelQuality?.Statistics?.S3Uri as string;
-  const evaluation = JSON.parse(readFileSync(plane.s3.path(statistics), 'utf8')) as Evaluation;
-  const { accuracy, confusion_matrix: confusion } = evaluation.multiclass_classification_metrics;
-  const { PipelineDefinition } = await client.send(new DescribePipelineCommand({ PipelineName: run.pipeline.name }));
-  const begun = state.steps[0]?.StartTime as Date;
-  const html = await renderReport({
-    pipeline: run.pipeline.name,
-    executionArn,
-    status: state.status,
-    startedAt: begun,
-    definition: PipelineDefinition as string,
-    statuses: new Map(state.steps.map(({ StepName, StepStatus }) => [StepName as string, StepStatus as string])),
-    timings: state.steps.map(({ StepName, StartTime, EndTime }) => {
-      return { name: StepName as string, start: seconds(begun, StartTime), seconds: seconds(StartTime, EndTime) };
-    }),
-    history: await trainingHistory(run, stepWith(run, 'TrainingJob') as string),
-    accuracy: accuracy.value,
-    classes: evaluation.classes,
-    confusion,
-    samples: run.samples,
-  });
+  const { client, plane, state, executionArn, pipeline, samples = [] } = run;
+  const pathOf = (uri: string) => plane.s3.path(uri);
+  const data = await gatherReport({ client, pipeline: pipeline.name, executionArn, state, samples, pathOf });
   mkdirSync(dirname(out), { recursive: true });
-  writeFileSync(out, html);
-  run.accuracy = accuracy.value;
+  writeFileSync(out, await renderReport(data));
+  run.results = data.results;
 }
 
-function printSummary({ samples, accuracy }: Run, out: string): void {
-  const rows = samples.map(({ file, actual, predicted, probability }) => {
-    const mark = actual === predicted ? '✓' : '✗';
-    return [file, actual, predicted, `${(probability * 100).toFixed(1)}%`.padStart(6), mark];
-  });
-  const table = [['image', 'label', 'predicted', '', ''], ...rows];
+function printTable(table: readonly (readonly string[])[]): void {
   const widths = table[0]?.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0))) ?? [];
   for (const row of table)
     process.stdout.write(`  ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ')}`.trimEnd().concat('\n'));
-  process.stdout.write(`\naccuracy=${accuracy.toFixed(4)}; on the held-out images\nreport: ${out}\n`);
+}
+
+function printSummary({ results }: Run, out: string): void {
+  if (results.task === 'segmentation') {
+    const share = (value: number | undefined) => value?.toFixed(4) ?? '';
+    const rows = Object.entries(results.classes).map(([name, { dice, iou }]) => [name, share(dice), share(iou)]);
+    printTable([['class', 'Dice', 'IoU'], ...rows]);
+    process.stdout.write(`\ndice=${results.dice.toFixed(4)}; mean of the held-out volumes\nreport: ${out}\n`);
+    return;
+  }
+  const rows = results.samples.map(({ file, actual, predicted, probability }) => {
+    const mark = actual === predicted ? '✓' : '✗';
+    return [file, actual, predicted, `${(probability * 100).toFixed(1)}%`.padStart(6), mark];
+  });
+  printTable([['image', 'label', 'predicted', '', ''], ...rows]);
+  process.stdout.write(`\naccuracy=${results.accuracy.toFixed(4)}; on the held-out images\nreport: ${out}\n`);
 }
 
 /** @throws OperationError when the pipeline fails, with the reason and where to read on */
@@ -361,6 +282,8 @@ export async function runLocally(options: LocalRunOptions): Promise<void> {
     process.exit(128 + constants.signals[signal]);
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, stop);
+  // the server of the model answers images alone; of volumes the evaluation tells, and draws
+  const ofVolumes = () => /"segmentation_metrics\./.test(run.pipeline.definition);
   const tasks = new Listr(
     withLines([
       { title: 'Synthesise the app', task: () => synthesiseApp(run, options) },
@@ -371,10 +294,10 @@ export async function runLocally(options: LocalRunOptions): Promise<void> {
         task: (_context, task) => task.newListr(withLines(followSteps(run)), { concurrent: true, exitOnError: false }),
       },
       { title: 'Outcome', task: () => requireSuccess(run) },
-      { title: 'Deploy the model to an endpoint', task: () => deploy(run) },
-      { title: 'Ask the endpoint about held-out images', task: () => predictHeldOut(run) },
+      { title: 'Deploy the model to an endpoint', skip: ofVolumes, task: () => deploy(run) },
+      { title: 'Ask the endpoint about held-out images', skip: ofVolumes, task: () => askEndpoint(run) },
       { title: 'Report', task: () => writeReport(run, options.out) },
-      { title: 'Take the endpoint away', task: () => deleteEndpoint(run.client, run.endpoint) },
+      { title: 'Take the endpoint away', skip: ofVolumes, task: () => deleteEndpoint(run.client, run.endpoint) },
     ]),
     // signals are handled above; Listr's own handler would end this process before its jobs have ended
     { renderer: LIVE ? 'default' : 'silent', registerSignalListeners: false },

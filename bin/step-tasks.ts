@@ -1,11 +1,8 @@
 // The steps of an execution as people see them: moving on a terminal, a line for each in a log.
 import type { ListrTask } from 'listr2';
 import type { ExecutionState } from '../lib/operations/execution';
+import { seconds } from '../lib/operations/execution-report';
 import type { StepDefinition } from '../lib/pipeline';
-
-export function seconds(from: Date | undefined, to: Date | undefined): number {
-  return ((to?.getTime() ?? Date.now()) - (from?.getTime() ?? Date.now())) / 1000;
-}
 
 /** A training's metrics as one line. */
 function describeMetrics({ metrics }: ExecutionState): string {

@@ -3,10 +3,12 @@ import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { UserError } from '../../training/errors';
+import type { TaskName } from '../../training/hyperparameters';
 import { packageRoot } from '../../training/native/cache';
 import { collectParameter } from './arguments';
 
 interface Options {
+  task?: TaskName;
   app?: string;
   data?: string;
   pipeline?: string;
@@ -19,11 +21,17 @@ interface Options {
 
 export function runCommand(): Command {
   return new Command('run')
-    .description("run a CDK app's pipeline on this machine, no cloud needed; then deploy and ask the model")
+    .description("run a CDK app's pipeline on this machine, no cloud needed; then deploy a classifier and ask it")
     .option('--app <command>', "command of the CDK app (default: `app` of this folder's cdk.json)")
+    .addOption(
+      new Option('--task <name>', 'what the app is told to train, as `cdk deploy -c task=...` does').choices([
+        'classification',
+        'segmentation',
+      ]),
+    )
     .option(
       '--data <folder>',
-      "class folders of images, put where the pipeline looks for its input (default: in Scanline's own checkout, its sample)",
+      "class folders of images, or subjects with their volumes, put where the pipeline looks for its input (default: in Scanline's own checkout, its sample)",
     )
     .option('--pipeline <name>', 'which pipeline, where the app has several')
     .option('--parameter <Name=value>', 'a parameter of the pipeline; may be given again', collectParameter, {})
@@ -42,6 +50,7 @@ Examples:
   scanline run
   scanline run --parameter LeastAccuracy=0.95 --parameter ApprovalStatus=Approved
   scanline run --executor container
+  scanline run --task segmentation --parameter LeastDice=0.75
   scanline run --app 'node app.js' --data images --out reports/today.html
 `,
     )
@@ -52,7 +61,8 @@ Examples:
       mkdirSync(state, { recursive: true });
       // the AWS SDK's advice on the version of Node.js is not about what is run here
       process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
-      const sample = join(packageRoot, 'examples', 'mni-planes', 'images');
+      const example = options.task === 'segmentation' ? ['mni-tissue', 'volumes'] : ['mni-planes', 'images'];
+      const sample = join(packageRoot, 'examples', ...example);
       const isOwn =
         resolve('.') === packageRoot && options.app === undefined && options.parameter.InputData === undefined;
       const data = options.data ?? (isOwn ? sample : undefined);

@@ -18,6 +18,8 @@ export interface AppOptions {
   readonly folder: string;
   /** Command that runs the app. @default the `app` of cdk.json */
   readonly app?: string;
+  /** What the context says beside that of cdk.json, as `cdk -c name=value` does. @default nothing */
+  readonly context?: Readonly<Record<string, string>>;
   /** Gets the synthesised templates. */
   readonly output: string;
 }
@@ -33,7 +35,7 @@ function readCdkJson(folder: string): { app?: string; context?: Record<string, u
 }
 
 /** @throws OperationError when there is no app, or it fails: with what it printed */
-export function synthesize({ folder, app, output }: AppOptions): SynthesizedPipeline[] {
+export function synthesize({ folder, app, output, context: given }: AppOptions): SynthesizedPipeline[] {
   const { app: configured, context = {} } = readCdkJson(folder);
   const command = app ?? configured;
   if (command === undefined) {
@@ -46,7 +48,7 @@ export function synthesize({ folder, app, output }: AppOptions): SynthesizedPipe
     cwd: folder,
     shell: true,
     encoding: 'utf8',
-    env: { ...process.env, CDK_OUTDIR: output, CDK_CONTEXT_JSON: JSON.stringify(context) },
+    env: { ...process.env, CDK_OUTDIR: output, CDK_CONTEXT_JSON: JSON.stringify({ ...context, ...given }) },
   });
   if (status !== 0)
     throw new OperationError(

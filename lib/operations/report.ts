@@ -1,28 +1,12 @@
 // The report of an execution: one HTML page that needs nothing but itself.
 import type { StepDefinition } from '../pipeline';
-import { type Curve, confusionMatrix, curves, definitionGraph, type Timing, timings } from './charts';
+import { type Curve, curves, definitionGraph, type Timing, timings } from './charts';
+import { escapeHtml, type Results, renderResults, scoreOf } from './report-results';
 
 /** One epoch of the training, as the trainer's history.json has it. */
 export interface EpochRecord {
   readonly epoch: number;
   readonly [metric: string]: number;
-}
-
-export interface ClassResult {
-  readonly precision: number;
-  readonly recall: number;
-  readonly f1: number;
-  readonly support: number;
-}
-
-export interface SamplePrediction {
-  readonly file: string;
-  /** A PNG or JPEG file's bytes. */
-  readonly image: Uint8Array;
-  readonly contentType: string;
-  readonly actual: string;
-  readonly predicted: string;
-  readonly probability: number;
 }
 
 export interface ReportData {
@@ -36,19 +20,7 @@ export interface ReportData {
   readonly statuses: ReadonlyMap<string, string>;
   readonly timings: readonly Timing[];
   readonly history: readonly EpochRecord[];
-  readonly accuracy: number;
-  readonly classes: Readonly<Record<string, ClassResult>>;
-  /** counts[actual][predicted] */
-  readonly confusion: Readonly<Record<string, Readonly<Record<string, number>>>>;
-  readonly samples: readonly SamplePrediction[];
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
-}
-
-function percent(share: number): string {
-  return `${(share * 100).toFixed(1)}%`;
+  readonly results: Results;
 }
 
 function curveOf(history: readonly EpochRecord[], metric: string): Curve {
@@ -58,21 +30,11 @@ function curveOf(history: readonly EpochRecord[], metric: string): Curve {
   return { name: metric.replace('_', ' '), points };
 }
 
-function classTable(classes: ReportData['classes']): string {
-  const rows = Object.entries(classes).map(
-    ([name, { precision, recall, f1, support }]) =>
-      `<tr><td>${escapeHtml(name)}</td><td>${percent(precision)}</td><td>${percent(recall)}</td><td>${percent(f1)}</td><td>${support}</td></tr>`,
-  );
-  return `<table><tr><th>class</th><th>precision</th><th>recall</th><th>F1</th><th>images</th></tr>${rows.join('')}</table>`;
-}
-
-function sampleFigure({ image, contentType, actual, predicted, probability }: SamplePrediction): string {
-  const source = `data:${contentType};base64,${Buffer.from(image).toString('base64')}`;
-  const right = actual === predicted;
-  return (
-    `<figure class="${right ? 'right' : 'wrong'}"><img src="${source}" alt="${escapeHtml(actual)}">` +
-    `<figcaption>${right ? '✓' : '✗'} ${escapeHtml(predicted)} ${percent(probability)}<br><small>is ${escapeHtml(actual)}</small></figcaption></figure>`
-  );
+/** What the network learned, beside the loss. */
+function learned({ history, results }: ReportData): string {
+  return results.task === 'classification'
+    ? curves('Accuracy', [curveOf(history, 'train_accuracy'), curveOf(history, 'valid_accuracy')])
+    : curves('Mean Dice and IoU', [curveOf(history, 'valid_dice'), curveOf(history, 'valid_iou')]);
 }
 
 const STYLE = `
@@ -84,26 +46,25 @@ const STYLE = `
   th:first-child, td:first-child { text-align: left; }
   figure { margin: 0; text-align: center; width: 112px; font-size: .85rem; } figure img { width: 112px; image-rendering: pixelated; border: 3px solid; }
   figure.right img { border-color: #009e73; } figure.wrong img { border-color: #d55e00; }
+  figure.volume { width: 100%; text-align: left; } figure.volume img { width: 100%; border: 0; }
   pre { background: #f8f9fa; padding: 1rem; overflow: auto; font-size: .8rem; }`;
 
 /** The page as HTML. */
 export async function renderReport(data: ReportData): Promise<string> {
-  const classes = Object.keys(data.confusion);
-  const counts = classes.map((actual) => classes.map((predicted) => data.confusion[actual]?.[predicted] ?? 0));
+  const { metric, value, of } = scoreOf(data.results);
   const definition = JSON.parse(data.definition) as { Steps: StepDefinition[] };
   const graph = await definitionGraph(definition.Steps, data.statuses);
   const seconds = Math.max(0, ...data.timings.map(({ start, seconds }) => start + seconds));
   return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>${escapeHtml(data.pipeline)}: ${percent(data.accuracy)}</title><style>${STYLE}</style></head><body>
+<html lang="en"><head><meta charset="utf-8"><title>${escapeHtml(data.pipeline)}: ${value}</title><style>${STYLE}</style></head><body>
 <h1>${escapeHtml(data.pipeline)}</h1>
 <p class="facts">${escapeHtml(data.executionArn)}<br>${data.status}, begun ${data.startedAt.toISOString()}, ${seconds.toFixed(0)} s</p>
-<p><span class="number">${percent(data.accuracy)}</span> accuracy on the held-out images</p>
+<p><span class="number">${value}</span> ${metric} on the ${of}</p>
 <h2>Pipeline</h2>${graph}
 <h2>Training</h2><div class="row">
 ${curves('Loss', [curveOf(data.history, 'train_loss'), curveOf(data.history, 'valid_loss')])}
-${curves('Accuracy', [curveOf(data.history, 'train_accuracy'), curveOf(data.history, 'valid_accuracy')])}</div>
-<h2>Evaluation on held-out images</h2><div class="row">${confusionMatrix(classes, counts)}${classTable(data.classes)}</div>
-<h2>Predictions of the endpoint</h2><div class="row">${data.samples.map(sampleFigure).join('\n')}</div>
+${learned(data)}</div>
+${renderResults(data.results)}
 <h2>Time</h2>${timings(data.timings)}
 <h2>Definition</h2><details><summary>as SageMaker takes it</summary><pre>${escapeHtml(JSON.stringify(definition, null, 2))}</pre></details>
 </body></html>

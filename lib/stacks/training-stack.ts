@@ -4,6 +4,7 @@ import { type IRole, Role } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
+import type { TaskName } from '../../training/hyperparameters';
 import { ExecutionVariables, join, ParameterFloat, ParameterString } from '../pipeline';
 import { JobRole, PipelineRole } from '../stages/access/execution-role';
 import { ByocImage } from '../stages/byoc-image';
@@ -14,21 +15,30 @@ import { Registration } from '../stages/registry/registration';
 import { SageMakerPipeline } from '../stages/sagemaker-pipeline';
 import { Split } from '../stages/split';
 import { ByocTraining, type TrainingHyperparameters } from '../stages/training/byoc-training';
+import { withContext } from './training-context';
+import { chooseTask } from './training-task';
 
 /** What is trained, and from which model on it is registered. */
 export interface TrainingStackProps extends StackProps {
+  /**
+   * What is trained: a classifier of images, or a segmenter of volumes.
+   * @default that of `hyperparameters.model_name`; classification without one
+   */
+  readonly task?: TaskName;
   /** Name of the pipeline and of the model package group. @default scanline-training */
   readonly pipelineName?: string;
   /** Scanline's image as `npx scanline image push` printed it, with its digest. @default it is built and pushed by `cdk deploy` */
   readonly imageUri?: string;
-  /** @default the trainer's */
+  /** @default the trainer's; for segmentation the network segresnet */
   readonly hyperparameters?: TrainingHyperparameters;
-  /** What must stay together in the split: pattern:REGEX of the file name, folder, or csv:FILE:COLUMN. @default each image for itself */
+  /** What must stay together in the split: pattern:REGEX of the name of the file or subject, folder, or csv:FILE:COLUMN. @default each image or subject for itself */
   readonly groupBy?: string;
   /** Shares of train, validation and test. @default [0.7, 0.15, 0.15] */
   readonly fractions?: readonly [number, number, number];
-  /** The least accuracy on the held-out images that is registered; may be chosen at each start. @default 0.9 */
+  /** Classification: the least accuracy on the held-out images that is registered; may be chosen at each start. @default 0.9 */
   readonly leastAccuracy?: number;
+  /** Segmentation: the least mean Dice on the held-out volumes that is registered; may be chosen at each start. @default 0.7 */
+  readonly leastDice?: number;
   /** May be chosen at each start. @default ml.g5.xlarge */
   readonly trainingInstanceType?: string;
   /**
@@ -47,15 +57,24 @@ export interface TrainingStackProps extends StackProps {
   readonly key?: IKey;
 }
 
-/** A bucket, roles, the image, and a pipeline that splits, trains, evaluates, gates and registers. */
+/**
+ * A bucket, roles, the image, and a pipeline that splits, trains, evaluates, gates and registers: images into classes, or voxels of
+ * volumes. What the gate asks for is the accuracy, or the mean Dice.
+ *
+ * Props that are not given are taken from the context: `task`, `pipelineName`, `trainingInstanceType`, `groupBy`, `leastAccuracy`,
+ * `leastDice`, e.g. `cdk deploy -c task=segmentation -c pipelineName=tissue -c trainingInstanceType=ml.g5.2xlarge`.
+ */
 export class TrainingStack extends Stack {
-  /** Where the images lie. */
+  /** Where the images or volumes lie. */
   readonly dataset: Dataset;
   /** What `cdk deploy` makes of the steps. */
   readonly pipeline: SageMakerPipeline;
 
-  constructor(scope: Construct, id: string, props: TrainingStackProps = {}) {
-    super(scope, id, props);
+  /** @throws PipelineError where the task and the props or context contradict each other, naming all that is wrong */
+  constructor(scope: Construct, id: string, given: TrainingStackProps = {}) {
+    super(scope, id, given);
+    const props = withContext(this, given);
+    const { task, hyperparameters, gate: asked } = chooseTask(this, props);
     const { pipelineName = 'scanline-training' } = props;
     this.dataset = new Dataset(this, 'Dataset', {
       ...(props.bucket && { bucket: props.bucket }),
@@ -73,7 +92,7 @@ export class TrainingStack extends Stack {
     const instanceType = new ParameterString('TrainingInstanceType', {
       defaultValue: props.trainingInstanceType ?? 'ml.g5.xlarge',
     });
-    const leastAccuracy = new ParameterFloat('LeastAccuracy', { defaultValue: props.leastAccuracy ?? 0.9 });
+    const least = new ParameterFloat(asked.parameter, { defaultValue: asked.least });
     const approval = new ParameterString('ApprovalStatus', {
       defaultValue: 'PendingManualApproval',
       enumValues: ['Approved', 'PendingManualApproval', 'Rejected'],
@@ -98,7 +117,7 @@ export class TrainingStack extends Stack {
       volumeKey: key,
       outputKey: key,
       networkIsolation: true,
-      ...(props.hyperparameters && { hyperparameters: props.hyperparameters }),
+      ...(hyperparameters && { hyperparameters }),
     });
     const evaluation = new Evaluation(this, 'Evaluate', {
       training,
@@ -110,15 +129,16 @@ export class TrainingStack extends Stack {
     const registration = new Registration(this, 'Register', {
       training,
       evaluation,
+      task,
       role,
       key,
       groupName: pipelineName,
       approvalStatus: approval,
     });
     const gate = new QualityGate(this, 'Gate', {
-      metric: evaluation.accuracy,
-      metricName: 'accuracy',
-      atLeast: leastAccuracy,
+      metric: evaluation[asked.metric],
+      metricName: asked.metricName,
+      atLeast: least,
       ifSteps: [registration.step, registration.modelStep],
     });
     const steps = [split.step, training.step, evaluation.step, gate.step];
@@ -126,7 +146,7 @@ export class TrainingStack extends Stack {
     this.pipeline = new SageMakerPipeline(this, 'Pipeline', {
       pipelineName,
       role: startedBy ?? new PipelineRole(this, 'PipelineRole', { pipelineName, steps, bucket, key, images: [image] }),
-      parameters: [inputData, instanceType, leastAccuracy, approval],
+      parameters: [inputData, instanceType, least, approval],
       steps,
       images: [image],
     });

@@ -1,4 +1,4 @@
-// The evaluation stage: a trained model on images that it has never seen; the result is a property file.
+// The evaluation stage: a trained model on images or volumes that it has never seen; the result is a property file.
 import type { IRole } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import { type Expression, join, jsonGet, ProcessingStep, type PropertyFile, type Text } from '../pipeline';
@@ -10,7 +10,7 @@ import type { TrainedModel } from './training/training-stage';
 export interface EvaluationProps extends ProcessingSettings {
   /** A training, or a tuning for its best model; the image must have the command evaluate. */
   readonly training: TrainedModel;
-  /** S3 URI of class folders of held-out images. */
+  /** S3 URI of class folders of held-out images, or of held-out subjects. */
   readonly test: Text;
   /** S3 URI below which evaluation.json is written. */
   readonly output: Text;
@@ -26,12 +26,14 @@ const FOLDERS = {
 
 const REPORT: PropertyFile = { name: 'Evaluation', outputName: 'evaluation', path: 'evaluation.json' };
 
-/** Runs the model on held-out images, and writes its metrics as a property file. */
+/** Runs the model on held-out images or volumes, and writes its metrics as a property file. */
 export class Evaluation extends PipelineStage {
   /** The step of the pipeline. */
   readonly step: ProcessingStep;
-  /** Share of the held-out images that are classified right. */
+  /** Of a classifier: share of the held-out images that are classified right. */
   readonly accuracy: Expression<number>;
+  /** Of a segmenter: mean Dice of the held-out volumes, the background left out. */
+  readonly dice: Expression<number>;
   /** S3 URI of evaluation.json. */
   readonly report: Expression<string>;
 
@@ -56,6 +58,7 @@ export class Evaluation extends PipelineStage {
       propertyFiles: [REPORT],
     });
     this.accuracy = jsonGet(this.step, REPORT, 'multiclass_classification_metrics.accuracy.value');
+    this.dice = jsonGet(this.step, REPORT, 'segmentation_metrics.dice.value');
     this.report = join('/', this.step.output('evaluation'), REPORT.path);
   }
 }

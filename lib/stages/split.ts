@@ -1,4 +1,4 @@
-// The split stage: class folders of images into train, validation and test, without tearing groups apart.
+// The split stage: images or subjects into train, validation and test, without tearing groups apart.
 import type { IRole } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import { type Expression, ProcessingStep, type Text } from '../pipeline';
@@ -8,7 +8,7 @@ import { network, oneInstance, outputs, type ProcessingSettings, processingOutpu
 
 /** What is split, and how. */
 export interface SplitProps extends ProcessingSettings {
-  /** S3 URI of class folders of images. */
+  /** S3 URI of class folders of images; of subjects, of a dataset.json, or of train/ and valid/ of subjects. */
   readonly data: Text;
   /** S3 URI below which the parts are written. */
   readonly output: Text;
@@ -18,7 +18,7 @@ export interface SplitProps extends ProcessingSettings {
   readonly role: IRole;
   /** Shares of train, validation and test. @default [0.7, 0.15, 0.15] */
   readonly fractions?: readonly [number, number, number];
-  /** What must stay together: pattern:REGEX of the file name, folder, or csv:FILE:COLUMN. @default each image for itself */
+  /** What must stay together: pattern:REGEX of the name of the file or subject, folder, or csv:FILE:COLUMN. @default each image or subject for itself */
   readonly groupBy?: string;
   /** How classes are spread. @default stratified */
   readonly strategy?: 'stratified' | 'random';
@@ -34,15 +34,15 @@ const FOLDERS = {
   test: '/opt/ml/processing/output/test',
 };
 
-/** Divides class folders of images into train, validation and test. */
+/** Divides images or subjects into train, validation and test. */
 export class Split extends PipelineStage {
   /** The step of the pipeline. */
   readonly step: ProcessingStep;
-  /** S3 URI of the images to train on. */
+  /** S3 URI of what is trained on. */
   readonly train: Expression<string>;
-  /** S3 URI of the images that choose the best epoch. */
+  /** S3 URI of what chooses the best epoch. */
   readonly validation: Expression<string>;
-  /** S3 URI of the images that are held out. */
+  /** S3 URI of what is held out. */
   readonly test: Expression<string>;
 
   constructor(scope: Construct, id: string, props: SplitProps) {

@@ -123,10 +123,10 @@ test('it trains, passes the gate, deploys, predicts, and leaves a report and no 
   const [{ value: execution }] = readStored(folder, 'pipeline-executions') as [StoredExecution];
   assert.equal(execution.description.PipelineExecutionStatus, 'Succeeded');
   assert.deepEqual(execution.steps.map(({ StepName, StepStatus }) => `${StepName} ${StepStatus}`).sort(), [
+    'CreateModel Succeeded',
     'Evaluate Succeeded',
     'Gate Succeeded',
     'Register Succeeded',
-    'RegisterModel Succeeded',
     'Split Succeeded',
     'Train Succeeded',
   ]);

@@ -2,4 +2,5 @@
 export * from './metrics';
 export * from './spec';
 export * from './specs';
+export * from './task';
 export * from './values';

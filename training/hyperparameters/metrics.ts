@@ -1,10 +1,11 @@
 // Every metric that the trainer emits, and how SageMaker finds it in the log.
+import type { TaskName } from './task';
 
 export interface MetricSpec {
   readonly name: string;
   readonly description: string;
   /** The task whose trainings emit it. @default both */
-  readonly task?: 'classification' | 'segmentation';
+  readonly task?: TaskName;
 }
 
 /** What the trainer prints as `name=value;` lines, once an epoch. */

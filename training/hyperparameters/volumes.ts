@@ -1,8 +1,8 @@
 // The hyperparameters of volumes, their crops and augmentation, by the names that MONAI's users know. Pure data.
 import type { HyperparameterSpec } from './spec';
+import { SEGMENTATION_NETWORKS } from './task';
 
-/** Networks that segment volumes. */
-const VOLUMES = ['segresnet', 'unet', 'swinunetr'] as const;
+const VOLUMES = SEGMENTATION_NETWORKS;
 
 export const VOLUME_HYPERPARAMETERS = [
   {

@@ -1,4 +1,4 @@
-// The split stage: class folders in, a folder for each part out.
+// The split stage: class folders of images or folders of subjects in, a folder for each part out.
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { inBase, runEntryPoint } from '../../../training/container';

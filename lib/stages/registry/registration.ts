@@ -3,6 +3,7 @@ import type { DriftCheckBaselines, ModelMetrics, TransformInstanceType } from '@
 import type { IRole } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { Construct } from 'constructs';
+import type { TaskName } from '../../../training/hyperparameters';
 import {
   type Finding,
   ModelStep,
@@ -31,6 +32,8 @@ export interface RegistrationProps {
   readonly group?: ModelPackageGroup;
   /** Name of the model package group that is made here. @default that of `group` */
   readonly groupName?: string;
+  /** What the model does: says what it is asked and answers, images or volumes. @default classification */
+  readonly task?: TaskName;
   /** Of the group that is made here. @default none */
   readonly description?: string;
   /** Of each version. @default none */
@@ -53,7 +56,14 @@ export interface RegistrationProps {
   readonly modelStepName?: string;
 }
 
-const IMAGE_TYPES = ['image/png', 'image/jpeg', 'application/json'];
+/** What models of each task are asked, and what they answer. */
+const TYPES: Readonly<Record<TaskName, { readonly asked: string[]; readonly answered: string[] }>> = {
+  classification: { asked: ['image/png', 'image/jpeg', 'application/json'], answered: ['application/json'] },
+  segmentation: {
+    asked: ['application/x-nifti', 'application/gzip', 'application/dicom', 'application/x-tar'],
+    answered: ['application/json', 'application/x-nifti', 'application/gzip'],
+  },
+};
 
 /** Registers the model as a version in a model package group, and makes a model to deploy. */
 export class Registration extends PipelineStage {
@@ -90,6 +100,7 @@ function versionOf(
   groupName: string,
   container: { Image: string; ModelDataUrl: Text },
 ): RegisterModelArguments {
+  const { asked, answered } = TYPES[props.task ?? 'classification'];
   const { instanceTypes = ['ml.g5.xlarge', 'ml.m5.xlarge'], metadata = {}, versionDescription } = props;
   const quality = { Statistics: { ContentType: 'application/json', S3Uri: props.evaluation.report } };
   return {
@@ -98,8 +109,8 @@ function versionOf(
     ...(versionDescription !== undefined && { ModelPackageDescription: versionDescription }),
     InferenceSpecification: {
       Containers: [container],
-      SupportedContentTypes: IMAGE_TYPES,
-      SupportedResponseMIMETypes: ['application/json'],
+      SupportedContentTypes: asked,
+      SupportedResponseMIMETypes: answered,
       SupportedRealtimeInferenceInstanceTypes: instanceTypes as 'ml.g5.xlarge'[],
       SupportedTransformInstanceTypes: instanceTypes as TransformInstanceType[],
     },

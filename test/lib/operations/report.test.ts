@@ -34,22 +34,25 @@ const data: ReportData = {
     { epoch: 1, train_loss: 0.9, train_accuracy: 0.5 },
     { epoch: 2, train_loss: 0.4, train_accuracy: 0.8, valid_loss: 0.5, valid_accuracy: 0.75 },
   ],
-  accuracy: 0.9375,
-  classes: {
-    axial: { precision: 0.911, recall: 0.822, f1: 0.733, support: 44 },
-    coronal: { precision: 1, recall: 1, f1: 1, support: 20 },
-  },
-  confusion: { axial: { axial: 40, coronal: 4 }, coronal: { coronal: 20 } },
-  samples: [
-    {
-      file: 'a.png',
-      image: Buffer.from('pixels'),
-      contentType: 'image/png',
-      actual: 'axial',
-      predicted: 'coronal',
-      probability: 0.625,
+  results: {
+    task: 'classification',
+    accuracy: 0.9375,
+    classes: {
+      axial: { precision: 0.911, recall: 0.822, f1: 0.733, support: 44 },
+      coronal: { precision: 1, recall: 1, f1: 1, support: 20 },
     },
-  ],
+    confusion: { axial: { axial: 40, coronal: 4 }, coronal: { coronal: 20 } },
+    samples: [
+      {
+        file: 'a.png',
+        image: Buffer.from('pixels'),
+        contentType: 'image/png',
+        actual: 'axial',
+        predicted: 'coronal',
+        probability: 0.625,
+      },
+    ],
+  },
 };
 
 const rendered = renderReport(data);
@@ -104,4 +107,31 @@ test('it shows each image with what was said of it, and what it is', async () =>
 test('what it is given is text, never markup', async () => {
   const html = await rendered;
   assert.match(html, /<h1>planes &#60;of&#62; &#34;MRI&#34; &#38; CT<\/h1>/);
+});
+
+test('of volumes it has the mean Dice, the numbers of each class, and pictures', async () => {
+  const html = await renderReport({
+    ...data,
+    history: [{ epoch: 1, train_loss: 0.9, valid_dice: 0.5, valid_iou: 0.4 }],
+    results: {
+      task: 'segmentation',
+      dice: 0.8128,
+      volumes: 4,
+      classes: {
+        tumour: { dice: 0.8128, iou: 0.7, precision: 0.9, recall: 0.6, hausdorff95: 3.456, surfaceDistance: 1.2 },
+        empty: { dice: 1 },
+      },
+      pictures: [{ name: 'patient <1>', png: Buffer.from('pixels') }],
+    },
+  });
+  assert.equal(brokenMarkup(html), undefined);
+  assert.match(html, /<span class="number">0\.813<\/span> mean Dice on the held-out volumes/);
+  assert.match(
+    html,
+    /<td>tumour<\/td><td>0\.813<\/td><td>0\.700<\/td><td>0\.900<\/td><td>0\.600<\/td><td>3\.46<\/td><td>1\.20<\/td>/,
+  );
+  assert.match(html, /<td>empty<\/td><td>1\.000<\/td><td>–<\/td>/);
+  const source = `data:image/png;base64,${Buffer.from('pixels').toString('base64')}`;
+  assert.ok(html.includes(`<img src="${source}" alt="slices of patient &#60;1&#62; with`));
+  assert.ok(html.includes('>valid dice<'));
 });

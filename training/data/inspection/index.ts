@@ -1,9 +1,7 @@
 // Inspects a data set, of volumes or of images.
-import { extname, join } from 'node:path';
 import { UserError } from '../../errors';
-import { isFolder, type PartFolders, visible } from '../parts';
-import { isListed } from '../volumes/dataset-json';
-import { NIFTI_FILE } from '../volumes/nifti';
+import { kindOf } from '../kind';
+import type { PartFolders } from '../parts';
 import { readSubject } from '../volumes/read-subject';
 import { listSubjects } from '../volumes/subjects';
 import type { DataReport } from './findings';
@@ -12,40 +10,6 @@ import { type PictureOptions, picture } from './picture';
 import { checkVolumes, type VolumeCheck } from './volumes';
 
 export type { DataReport, Finding, Progress } from './findings';
-
-const IMAGE = /^\.(png|jpe?g)$/i;
-
-type Kind = 'volumes' | 'images';
-
-/** What lies in a folder, or else what lies below it. */
-function kindWithin(folder: string): Kind | undefined {
-  const files = visible(folder).filter((name) => !isFolder(join(folder, name)));
-  const ofVolumes = files.some((name) => NIFTI_FILE.test(name) || extname(name).toLowerCase() === '.dcm');
-  return ofVolumes ? 'volumes' : files.some((name) => IMAGE.test(extname(name))) ? 'images' : kindBelow(folder);
-}
-
-/** What the first folder that holds something holds. */
-function kindBelow(folder: string): Kind | undefined {
-  for (const name of visible(folder).filter((inside) => isFolder(join(folder, inside)))) {
-    const kind = kindWithin(join(folder, name));
-    if (kind !== undefined) return kind;
-  }
-  return undefined;
-}
-
-/** What a data set is of. @throws UserError where there is neither */
-export function kindOf(folder: string): Kind {
-  if (!isFolder(folder)) throw new UserError(`there is no folder ${folder}.`, 'check the path.');
-  // a picture beside the parts says nothing of what they are
-  const kind = isListed(folder)
-    ? 'volumes'
-    : kindBelow(isFolder(join(folder, 'train')) ? join(folder, 'train') : folder);
-  if (kind !== undefined) return kind;
-  throw new UserError(
-    `${folder} holds neither volumes (NIfTI, .dcm) nor images (PNG, JPEG).`,
-    'lay out volumes as train/SUBJECT/{img,label}.nii.gz, images as train/CLASS/*.png.',
-  );
-}
 
 /**
  * Everything that is wrong with a data set, and what there is.

@@ -69,15 +69,22 @@ function bestSlice({ shape, label }: Sample, through: 0 | 1 | 2): number {
   return most === 0 ? Math.floor(shape[through] / 2) : counts.indexOf(most);
 }
 
+/** What is drawn over a slice. */
+interface Overlay {
+  readonly labels?: Labels;
+  /** Background first: a value's place is its colour. */
+  readonly values: readonly number[];
+}
+
 interface Panel {
   readonly pixels: Uint8Array;
   readonly width: number;
   readonly height: number;
 }
 
-/** Red, green and blue of a slice; labels over it where there are some to be drawn. */
-function draw(sample: Sample, channel: number, plane: Plane, values: readonly number[] | undefined): Panel {
-  const { shape, image, channels, label } = sample;
+/** Red, green and blue of the slice with the most labelled voxels; labels over it where there are some to be drawn. */
+function draw(sample: Sample, channel: number, plane: Plane, { labels: label, values }: Overlay): Panel {
+  const { shape, image, channels } = sample;
   const { low, high } = windowOf(sample, channel);
   const slice = bestSlice(sample, plane.through);
   const [width, height] = [shape[plane.across], shape[plane.down]];
@@ -91,8 +98,8 @@ function draw(sample: Sample, channel: number, plane: Plane, values: readonly nu
       const at = ((place[0] as number) * shape[1] + (place[1] as number)) * shape[2] + (place[2] as number);
       const grey =
         Math.min(Math.max(((image[at * channels + channel] as number) - low) / (high - low || 1), 0), 1) * 255;
-      const value = values && label ? (label[at] as number) : 0;
-      const colour = value === 0 ? undefined : colourOf(values?.indexOf(value) ?? 1);
+      const value = label?.[at] ?? 0;
+      const colour = value === 0 ? undefined : colourOf(values.indexOf(value));
       for (let c = 0; c < 3; c++)
         pixels[(y * width + x) * 3 + c] = colour ? grey * (1 - OPACITY) + (colour[c] as number) * OPACITY : grey;
     }
@@ -143,28 +150,37 @@ export interface PictureOptions {
   readonly title: string;
   readonly modalities: readonly string[];
   readonly classes?: readonly LabelClass[];
+  /** What a network says of each voxel, on the grid of the sample; drawn in a row below the labels. @default nothing */
+  readonly predicted?: Labels;
 }
 
 /**
  * A PNG: in columns the axial, coronal and sagittal slice with the most labelled voxels (the middle one without labels), as radiologists
- * look at them (the patient's right at the left); in rows each modality, and below the first modality with its labels.
+ * look at them (the patient's right at the left); in rows each modality, and below the first modality with its labels,
+ * and with what was predicted.
  */
-export async function picture(sample: Sample, { title, modalities, classes }: PictureOptions): Promise<Buffer> {
-  const shown = turned(sample, turnTo(SHOWN, sample.affine));
+export async function picture(
+  sample: Sample,
+  { title, modalities, classes, predicted }: PictureOptions,
+): Promise<Buffer> {
+  const turn = turnTo(SHOWN, sample.affine);
+  const shown = turned(sample, turn);
+  const said = predicted && turned({ ...sample, label: predicted }, turn).label;
   const spacing = spacingOf(shown.affine);
   // background first: a value's place is its colour
-  const values = [...new Set([0, ...(shown.label ?? [])])].sort((a, b) => a - b);
-  const rows: { channel: number; what: string; labels?: readonly number[] }[] = Array.from(
+  const values = [...new Set([0, ...(shown.label ?? []), ...(said ?? [])])].sort((a, b) => a - b);
+  const rows: { channel: number; what: string; labels?: Labels }[] = Array.from(
     { length: Math.min(shown.channels, MOST_CHANNELS) },
     (_, channel) => ({ channel, what: `, ${modalities[channel] ?? `channel ${channel}`}` }),
   );
-  if (shown.label) rows.push({ channel: 0, what: ', labels', labels: values });
+  if (shown.label) rows.push({ channel: 0, what: ', labels', labels: shown.label });
+  if (said) rows.push({ channel: 0, what: ', predicted', labels: said });
   const layers: sharp.OverlayOptions[] = [];
   let svg = text(GAP, 22, `${title}: ${describeGrid(sample)}`, 15);
   const longest = Math.max(...shown.shape.map((length, axis) => length * (spacing[axis] as number)));
   for (const [row, { channel, what, labels }] of rows.entries())
     for (const [column, plane] of PLANES.entries()) {
-      const { pixels, width, height } = draw(shown, channel, plane, labels);
+      const { pixels, width, height } = draw(shown, channel, plane, { values, ...(labels && { labels }) });
       const size = (length: number, axis: number) =>
         Math.max(1, Math.round((PANEL * length * (spacing[axis] as number)) / longest));
       const [wide, high] = [size(width, plane.across), size(height, plane.down)];

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { UserError } from '../../errors';
-import { LABEL_FILE, parseLabels } from '../labels';
+import { LABEL_FILE, parseLabels, SPLIT_FILE } from '../labels';
 import { isFolder, locateParts, PARTS, type Part, type PartFolders, visible } from '../parts';
 import { randomSource, shuffled } from '../random';
 import {
@@ -101,7 +101,7 @@ function candidatesIn(folder: string, notes: string[]): Candidate[] {
   const [images, labels] = [join(folder, 'images'), join(folder, 'labels')];
   if (isFolder(images)) return pairFolders(images, labels).map((listed) => fromList(listed, undefined));
   const inside = visible(folder);
-  const others = inside.filter((name) => !isFolder(join(folder, name)) && name !== LABEL_FILE);
+  const others = inside.filter((name) => !isFolder(join(folder, name)) && ![LABEL_FILE, SPLIT_FILE].includes(name));
   if (others.length > 0)
     notes.push(
       `ignored in ${folder}: ${others.length} ${others.length === 1 ? 'file' : 'files'} beside the subjects' folders`,
