@@ -23,6 +23,7 @@ const LABEL = 'scanline.state';
 const GUARD = `(trap '' TERM; read _ <&3; "$1" stop -t 5 "$2"; kill -KILL $$; "$1" rm --force "$2") >/dev/null 2>&1 &
 shift 2; exec "$@" 3<&-`;
 
+/** How containers of jobs are run. */
 export interface ContainerSettings {
   /** docker or podman. */
   readonly tool: ContainerTool;

@@ -67,9 +67,9 @@ async function stopServer(): Promise<void> {
 }
 
 before(async () => {
+  await writeDataset(data, { train: 6, valid: 3, test: 2 });
   if (skip) return;
   port = await freePort();
-  await writeDataset(data, { train: 6, valid: 3, test: 2 });
   await startServer();
 });
 after(stopServer);

@@ -73,7 +73,7 @@ test('wrong values are told with what is allowed', () => {
     ['orientation', 'RAX', /none, or an orientation as RAS or LPS/],
     ['orientation', 'RLS', /none, or an orientation/],
     ['spacing', '1,1', /3 numbers from 0 to 100/],
-    ['roi_size', '96,96', /3 whole numbers from 1 to 1024/],
+    ['roi_size', '96,96,96,96', /1 to 3 whole numbers from 1 to 1024/],
     ['modalities', 't1,,t2', /all, or names separated by commas/],
     ['gamma_range', '0.7', /2 numbers from 0.01 to 10/],
   ] as const) {
