@@ -47,6 +47,9 @@ export interface InferenceServer {
 
 const MIB = 2 ** 20;
 
+/** Milliseconds that a connection is kept for the next request. */
+const KEEP_ALIVE = 5000;
+
 /** Milliseconds between looks for clients that are too slow. */
 const CHECK_INTERVAL = 1000;
 
@@ -195,6 +198,7 @@ export async function startServer(options: ServerOptions): Promise<InferenceServ
     bodyLimit: settings.maxBody,
     requestTimeout: settings.requestTimeout,
     forceCloseConnections: 'idle',
+    keepAliveTimeout: KEEP_ALIVE,
     http: { connectionsCheckingInterval: CHECK_INTERVAL },
     genReqId: ({ headers }) =>
       String(headers['x-amzn-sagemaker-inference-id'] ?? headers['x-request-id'] ?? randomUUID()).slice(0, 128),
@@ -204,12 +208,18 @@ export async function startServer(options: ServerOptions): Promise<InferenceServ
   answerErrors(server);
   logRequests(server, monitoring, settings.log);
   addRoutes(server, workers, monitoring, settings);
+  let isClosing = false;
+  // a connection that was busy when the end began must not be waited for once it is idle
+  server.addHook('onSend', async (_request, reply) => {
+    if (isClosing) reply.header('connection', 'close');
+  });
   try {
     await ready;
     const url = await server.listen({ port: settings.port, host: settings.host });
     return {
       url,
       close: async () => {
+        isClosing = true;
         await server.close();
         await workers.close();
       },
