@@ -92,6 +92,8 @@ function newestSource() {
 async function build() {
   const stamp = path.join(ROOT, 'dist', '.built');
   if (fs.existsSync(stamp) && fs.statSync(stamp).mtimeMs > newestSource()) return;
+  // what a source left behind that has moved would be loaded in place of what it has become: x.js before x/index.js
+  fs.rmSync(path.join(ROOT, 'dist'), { recursive: true, force: true });
   const compiler = path.join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
   await prepare('Compiling TypeScript', process.execPath, [compiler, '-p', ROOT], () => 'mend the type errors above.');
   fs.writeFileSync(stamp, '');
