@@ -24,6 +24,8 @@ interface Request {
 interface Result {
   /** Millilitres of each class but the background. */
   readonly volumes: Mask['volumes'];
+  /** What stands for each class in masks, which the headers of a NIfTI file have no room for. */
+  readonly labels: Readonly<Record<string, number>>;
   /** Voxels along i, j and k, and their distance, mm. */
   readonly shape: readonly number[];
   readonly spacing: readonly number[];
@@ -79,7 +81,8 @@ async function segmentOne({ bytes, asked }: Request, model: Model, maxValues: nu
   const raw = await readVolumeFile(bytes, { modalities, channels: window.channels }, limits);
   const { image, ...grid } = prepare(raw, model, maxValues);
   const mask = await maskOf(model, { ...grid, images: image, source: raw });
-  const result = { volumes: mask.volumes, shape: raw.shape, spacing: spacingOf(raw.affine) };
+  const labels = Object.fromEntries(labelClasses(model.config).map(({ name, value }) => [name, value]));
+  const result = { volumes: mask.volumes, labels, shape: raw.shape, spacing: spacingOf(raw.affine) };
   const file = await fileOf(raw, mask, asked, model);
   return { result, ...(file && { file }) };
 }
