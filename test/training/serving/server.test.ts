@@ -344,6 +344,17 @@ test('explain gives the map of the class that is told, and the same probabilitie
   assert.ok(explanation.map.length > 0 && explanation.map.flat().every(Number.isFinite));
 });
 
+test('explain gives the map of the class that is told, whichever it is', async (context) => {
+  const other = await startServer({ model: await tinyClassifier(1, 1), host: '127.0.0.1', port: 0 });
+  context.after(() => other.close());
+  const headers = { 'content-type': 'image/png', ...EXPLAIN };
+  const answer = await fetch(`${other.url}/invocations`, { method: 'POST', body: file(png), headers });
+  const { label, explanation } = (await answer.json()) as Result & { explanation: { class: string; map: number[][] } };
+  assert.deepEqual([label, explanation.class], [CLASSES[1], CLASSES[1]]);
+  // of the class that it does not look for, the map is empty
+  assert.ok(explanation.map.flat().some((value) => value !== 0));
+});
+
 test('one that asks to explain among many that do not is answered alone with a map', async () => {
   const answers = await Promise.all(
     Array.from({ length: 12 }, async (_, i) => {
