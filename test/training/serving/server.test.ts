@@ -102,6 +102,8 @@ test('the same image as pixels in JSON, with and without an axis of channels, gi
   const values = stripes('along', 1);
   const rows = Array.from({ length: 32 }, (_, y) => Array.from(values.subarray(32 * y, 32 * (y + 1))));
   assert.deepEqual(await classify(JSON.stringify({ pixels: rows }), 'application/json'), plain);
+  const answer = await post(JSON.stringify({ instances: [rows] }), 'application/json');
+  assert.deepEqual(((await answer.json()) as { predictions: Result[] }).predictions, [plain]);
   const deep = rows.map((row) => row.map((value) => [value]));
   assert.deepEqual(await classify(JSON.stringify({ pixels: deep }), 'application/json'), plain);
 });
@@ -148,7 +150,7 @@ test('CSV has the label, and the probabilities in the order of the classes', asy
   assert.equal(await answer.text(), `${label},${CLASSES.map((name) => probabilities[name]).join(',')}\n`);
 });
 
-for (const accept of ['*/*', 'text/html, application/*;q=0.5', 'application/json;q=0.9, text/csv;q=0.1']) {
+for (const accept of ['', '*/*', 'text/html, application/*;q=0.5', 'application/json;q=0.9, text/csv;q=0.1']) {
   test(`Accept ${accept} gives JSON`, async () => {
     const answer = await post(file(png), 'image/png', { accept });
     assert.match(answer.headers.get('content-type') as string, /^application\/json/);
@@ -213,7 +215,14 @@ const rows = (height: number, width: number, value: unknown = 1) => ({
 const wrong: Record<string, [status: number, body: () => Body, type: string, reason: RegExp]> = {
   'another content type': [415, () => 'a,b', 'text/csv', /text\/csv is not taken; this model takes image\/png/],
   'an image that was cut off': [400, () => file(png.subarray(0, 200)), 'image/png', /the image cannot be read/],
-  'what is no image': [400, () => 'hello', 'image/png', /the image cannot be read: .*unsupported image format/],
+  'what is no image': [
+    400,
+    () => 'hello',
+    'image/png',
+    /the image cannot be read: it is neither PNG nor JPEG nor DICOM/,
+  ],
+  // its decoder follows references to files
+  SVG: [400, () => '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', 'image/png', /neither PNG nor/],
   'an empty body': [400, () => '', 'image/png', /the body is empty/],
   'JSON without an image': [400, json({ picture: 'x' }), 'application/json', /neither an `image` nor `pixels`/],
   'JSON null': [400, () => 'null', 'application/json', /neither an `image` nor `pixels`/],

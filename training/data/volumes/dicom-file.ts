@@ -78,6 +78,19 @@ function interpret(
   return result;
 }
 
+/** daikon warns of compressed pixels that are damaged, on the console, and gives what it has. */
+function strictly<Result>(unpack: () => Result): Result {
+  const { warn } = console;
+  console.warn = (problem) => {
+    throw new Error(`its pixels are damaged: ${problem}`);
+  };
+  try {
+    return unpack();
+  } finally {
+    console.warn = warn;
+  }
+}
+
 /** What a file holds. */
 export interface DicomContents {
   readonly rows: number;
@@ -126,6 +139,13 @@ export function parseDicom(bytes: Buffer): DicomContents {
   const [slope, intercept] = [number(0x0028, 0x1053, 1), number(0x0028, 0x1052, 0)];
   return {
     ...{ rows, columns, values, number, numbers },
-    pixels: () => interpret(image.getRawData(), rows * columns, format, slope, intercept),
+    pixels: () =>
+      interpret(
+        strictly(() => image.getRawData()),
+        rows * columns,
+        format,
+        slope,
+        intercept,
+      ),
   };
 }
