@@ -150,12 +150,22 @@ test('CSV has the label, and the probabilities in the order of the classes', asy
   assert.equal(await answer.text(), `${label},${CLASSES.map((name) => probabilities[name]).join(',')}\n`);
 });
 
-for (const accept of ['', '*/*', 'text/html, application/*;q=0.5', 'application/json;q=0.9, text/csv;q=0.1']) {
+for (const accept of ['*/*', 'text/html, application/*;q=0.5', 'application/json;q=0.9, text/csv;q=0.1']) {
   test(`Accept ${accept} gives JSON`, async () => {
     const answer = await post(file(png), 'image/png', { accept });
     assert.match(answer.headers.get('content-type') as string, /^application\/json/);
   });
 }
+
+test('an empty Accept, which fetch would not send, is as none', async () => {
+  const status = await new Promise((resolve, reject) => {
+    const headers = { 'content-type': 'image/png', accept: '' };
+    request(`${server.url}/invocations`, { method: 'POST', headers }, (answer) => resolve(answer.statusCode))
+      .on('error', reject)
+      .end(png);
+  });
+  assert.equal(status, 200);
+});
 
 test('an Accept that cannot be given is refused with what can', async () => {
   const answer = await post(file(png), 'image/png', { accept: 'image/tiff' });
