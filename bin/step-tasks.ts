@@ -44,6 +44,10 @@ export function stepTasks(
           task.output = line;
         }
         if (record?.StepStatus === 'Succeeded') {
+          if (record.SelectiveExecutionResult) {
+            task.title = `${step.Name} (of the execution before)`;
+            return;
+          }
           const result = record.Metadata?.Condition ? `: ${record.Metadata.Condition.Outcome}` : '';
           task.title = `${step.Name}${result} (${seconds(record.StartTime, record.EndTime).toFixed(1)} s)`;
           return;

@@ -54,7 +54,7 @@ export class Executions {
     const given = Object.fromEntries(PipelineParameters.map(({ Name, Value }) => [Name, Value]));
     const parameters = chooseParameters(definition, given);
     const selected = selection?.SelectedSteps?.map(({ StepName = '' }) => StepName);
-    const beginning = this.beginning(pipeline.PipelineArn as string, definition, selection);
+    const beginning = this.beginning(definition, selection);
     this.requireRunnable(definition, selected);
     const parallel = (parallelism ?? pipeline.ParallelismConfiguration)?.MaxParallelExecutionSteps;
     const id = unique(12);
@@ -82,12 +82,10 @@ export class Executions {
   }
 
   /** What there is before the first step: nothing, or what an execution before left for the selected steps. */
-  private beginning(pipelineArn: string, { Steps }: Definition, selection?: SelectiveExecutionConfig): Beginning {
+  private beginning({ Steps }: Definition, selection?: SelectiveExecutionConfig): Beginning {
     if (selection === undefined) return { steps: [], properties: {} };
     const { SourcePipelineExecutionArn: arn } = selection;
-    const before = this.executions.list().filter(({ description }) => description.PipelineArn === pipelineArn);
-    const source = arn === undefined ? before.at(-1) : this.execution(arn);
-    return reuse(selection, Steps, source && { ...source, arn: source.description.PipelineExecutionArn as string });
+    return reuse(selection, Steps, arn === undefined ? undefined : this.execution(arn));
   }
 
   /** @throws ValidationException naming the steps that cannot run here, before one that can has taken its time */

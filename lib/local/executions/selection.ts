@@ -1,11 +1,10 @@
 // Selective execution: some steps of a pipeline run again, with what an earlier execution made for those that they depend on.
 import type { PipelineExecutionStep, SelectiveExecutionConfig } from '@aws-sdk/client-sagemaker';
-import { allSteps, branchesOf, dependenciesOf, type StepDefinition } from '../../pipeline';
+import { branchesOf, checkSelection, neededBy, type StepDefinition } from '../../pipeline';
 import { invalid } from '../errors';
 
 /** What an earlier execution left for a later one. */
 export interface Source {
-  readonly arn: string;
   readonly steps: readonly PipelineExecutionStep[];
   readonly properties: Readonly<Record<string, unknown>>;
 }
@@ -19,41 +18,32 @@ export interface Beginning {
 /**
  * What the selected steps need of an execution before.
  *
- * @throws ValidationException naming steps that are not in the pipeline, and those whose results are needed and not there
- * @see https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-selective-ex.html
+ * @throws ValidationException naming all that is wrong with the selection, and the steps whose results are needed and not there
  */
 export function reuse(
-  { SelectedSteps = [] }: SelectiveExecutionConfig,
+  { SelectedSteps = [], SourcePipelineExecutionArn: arn }: SelectiveExecutionConfig,
   definition: readonly StepDefinition[],
   source: Source | undefined,
 ): Beginning {
-  const steps = new Map(allSteps(definition).map((step) => [step.Name, step]));
   const selected = SelectedSteps.map(({ StepName = '' }) => StepName);
-  const unknown = selected.filter((name) => !steps.has(name));
-  if (selected.length === 0 || unknown.length > 0)
-    throw invalid(
-      `the selected steps ${unknown.join(', ') || '(none)'} are not in the pipeline; it has ${[...steps.keys()].join(', ')}`,
-    );
-  const needed = new Set(
-    selected
-      .flatMap((name) => dependenciesOf(steps.get(name) as StepDefinition))
-      .filter((name) => !selected.includes(name)),
-  );
+  const findings = checkSelection(definition, selected, arn);
+  if (findings.length > 0)
+    throw invalid(findings.map(({ where, problem, fix }) => `${where}: ${problem} Fix: ${fix}`).join('\n'));
+  const needed = neededBy(selected, definition);
   const found = (source?.steps ?? []).filter(
-    ({ StepName, StepStatus }) => needed.has(StepName as string) && StepStatus === 'Succeeded',
+    ({ StepName, StepStatus }) => needed.includes(StepName as string) && StepStatus === 'Succeeded',
   );
-  const missing = [...needed].filter((name) => !found.some(({ StepName }) => StepName === name));
+  const missing = needed.filter((name) => !found.some(({ StepName }) => StepName === name));
   if (missing.length > 0)
     throw invalid(
-      `the selected steps need ${missing.join(', ')}, which did not succeed in ${source?.arn ?? 'any execution before'}; ` +
-        'select them too, or give the execution where they did',
+      `the selected steps need ${missing.join(', ')}, which did not succeed in ${arn}. Fix: give the execution where they did, or select them too.`,
     );
   return {
     steps: found.map((step) => ({
       ...step,
-      SelectiveExecutionResult: { SourcePipelineExecutionArn: source?.arn },
+      SelectiveExecutionResult: { SourcePipelineExecutionArn: arn },
     })),
-    properties: Object.fromEntries(Object.entries(source?.properties ?? {}).filter(([name]) => needed.has(name))),
+    properties: Object.fromEntries(Object.entries(source?.properties ?? {}).filter(([name]) => needed.includes(name))),
   };
 }
 

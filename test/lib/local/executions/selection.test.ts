@@ -9,7 +9,7 @@ import {
   type StartPipelineExecutionRequest,
 } from '@aws-sdk/client-sagemaker';
 import { startExecution } from '../../../../lib/operations/execution';
-import { CallbackStep, type Expression, join, Pipeline, type Step } from '../../../../lib/pipeline';
+import { CallbackStep, type Expression, join } from '../../../../lib/pipeline';
 import { endOf, type TestPlane } from '../control-plane';
 import { push, SCRIPTS, stepsOf, work } from './pipelines';
 
@@ -33,7 +33,10 @@ async function start({ client }: TestPlane, request: Partial<StartPipelineExecut
   return { arn, execution };
 }
 
-const select = (...steps: Step[]) => new Pipeline('p', { steps: Object.values(chain()) }).selectiveExecution(steps);
+const select = (source: string | undefined, ...names: string[]) => ({
+  SelectedSteps: names.map((StepName) => ({ StepName })),
+  ...(source && { SourcePipelineExecutionArn: source }),
+});
 
 test('selected steps run with what the execution before made for them; the others do not', async (t) => {
   const { first, second, third } = chain();
@@ -41,7 +44,7 @@ test('selected steps run with what the execution before made for them; the other
   const before = await startExecution(plane.client, 'p', {});
   await endOf(plane.client, before);
   const [step] = (await stepsOf(plane, before)).filter(({ StepName }) => StepName === 'First');
-  const { arn, execution } = await start(plane, { SelectiveExecutionConfig: select(third) });
+  const { arn, execution } = await start(plane, { SelectiveExecutionConfig: select(before, 'Third') });
   assert.equal(execution.PipelineExecutionStatus, 'Succeeded', execution.FailureReason);
   const steps = await stepsOf(plane, arn);
   assert.deepEqual(
@@ -59,20 +62,30 @@ test('selected steps run with what the execution before made for them; the other
   );
 });
 
-test('selected steps that need what no execution has made are refused by name', async (t) => {
+test('selected steps that need what the execution before has not made are refused by name', async (t) => {
+  const { first, second, third } = chain();
+  const plane = await push(t, [first, second, third], { ...SCRIPTS, score: 'exit 1' });
+  const { arn } = await start(plane, {});
+  await assert.rejects(start(plane, { SelectiveExecutionConfig: select(arn, 'Second') }), {
+    name: 'ValidationException',
+    message: /need First, which did not succeed in arn:\S+\. Fix: give the execution where they did/,
+  });
+});
+
+test('selected steps that need others are refused without an execution before', async (t) => {
   const { first, second, third } = chain();
   const plane = await push(t, [first, second, third]);
-  await assert.rejects(start(plane, { SelectiveExecutionConfig: select(second) }), {
+  await assert.rejects(start(plane, { SelectiveExecutionConfig: select(undefined, 'Second') }), {
     name: 'ValidationException',
-    message: /need First, which did not succeed in any execution before; select them too/,
+    message: /the selected steps Second: they need what First made\. Fix: give the execution/,
   });
 });
 
 test('a step to select that the pipeline does not have is refused with those that it has', async (t) => {
   const plane = await push(t, [work('Only', 'say')]);
-  await assert.rejects(start(plane, { SelectiveExecutionConfig: { SelectedSteps: [{ StepName: 'Ony' }] } }), {
+  await assert.rejects(start(plane, { SelectiveExecutionConfig: select(undefined, 'Ony') }), {
     name: 'ValidationException',
-    message: /selected steps Ony are not in the pipeline; it has Only/,
+    message: /step Ony: it was selected.* choose among: Only/,
   });
 });
 
