@@ -14,6 +14,7 @@ import {
   startLocalSageMaker,
 } from '../lib/local';
 import { type SynthesizedPipeline, synthesize } from '../lib/operations/assembly';
+import { explainRefusal } from '../lib/operations/client';
 import { deleteEndpoint, deployModel } from '../lib/operations/endpoint';
 import { OperationError } from '../lib/operations/errors';
 import {
@@ -309,6 +310,8 @@ export async function runLocally(options: LocalRunOptions): Promise<void> {
   try {
     await tasks.run();
     printSummary(run, options.out);
+  } catch (error) {
+    throw explainRefusal(error);
   } finally {
     await run.plane?.close();
   }
