@@ -43,13 +43,14 @@ export function labelClasses({ classes, labels }: SegmenterConfig): LabelClass[]
   return classes.map((name, i) => ({ name, value: labels[i] as number }));
 }
 
-/** The mask of a prepared volume. @param source the grid of its files */
+/** The mask of a prepared volume. @param signal ends it between two windows, by throwing its reason */
 export async function maskOf(
   { config, inference }: OpenModel<SegmenterConfig>,
   volume: Pick<WholeVolume, 'images' | 'shape' | 'affine' | 'source'>,
+  signal?: AbortSignal,
 ): Promise<Mask> {
   const classes = labelClasses(config);
-  const { predicted } = await segment(inference, volume, config, config.hyperparameters);
+  const { predicted } = await segment(inference, volume, config, config.hyperparameters, signal);
   const labels = labelsOnGrid(toValues(predicted, classes), volume, volume.source);
   const millilitres = spacingOf(volume.source.affine).reduce((product, length) => product * length, 1e-3);
   const voxels = new Map<number, number>();
