@@ -312,7 +312,11 @@ export async function runLocally(options: LocalRunOptions): Promise<void> {
       { title: 'Take the endpoint away', task: () => deleteEndpoint(run.client, run.endpoint) },
     ]),
     // signals are handled above; Listr's own handler would end this process before its jobs have ended
-    { renderer: LIVE ? 'default' : 'silent', registerSignalListeners: false },
+    {
+      renderer: LIVE ? 'default' : 'silent',
+      rendererOptions: { collapseSubtasks: false },
+      registerSignalListeners: false,
+    },
   );
   try {
     await tasks.run();
