@@ -2,27 +2,18 @@
 // nothing: what it should know waits, and is sent later, after a restart too.
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { UserError } from '../errors';
-import type { Hyperparameters } from '../hyperparameters';
+import { UserError } from '../../errors';
+import type { Hyperparameters } from '../../hyperparameters';
+import { finite, type RunStatus, type Tracker, type TrackerOptions, type Values } from '../tracker';
 import { type ManagedMlflow, managedMlflow, signed } from './sagemaker-mlflow';
 
-export interface MlflowOptions {
+export interface MlflowOptions extends TrackerOptions {
   /** http(s)://..., or the ARN of a server that SageMaker manages. */
   readonly uri: string;
   readonly experiment: string;
-  readonly runName: string;
-  /** Remembers the run, and what could not be sent, across restarts. */
-  readonly stateFile: string;
-  /** Whether to go on with the run that the state file remembers. */
-  readonly resume: boolean;
-  readonly parameters: Readonly<Record<string, unknown>>;
-  /** Takes what a person should know; it never holds a password or key. */
-  readonly line: (text: string) => void;
   /** @default the environment's MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD and MLFLOW_TRACKING_TOKEN */
   readonly environment?: Readonly<Record<string, string | undefined>>;
 }
-
-export type RunStatus = 'FINISHED' | 'FAILED' | 'KILLED';
 
 interface Metric {
   readonly key: string;
@@ -82,7 +73,7 @@ export function mlflowServer(
   return { uri, experiment: h.mlflow_experiment_name || environment.MLFLOW_EXPERIMENT_NAME || 'scanline' };
 }
 
-export class Mlflow {
+export class Mlflow implements Tracker {
   private readonly managed: ManagedMlflow | undefined;
   private readonly base: URL;
   private readonly authorization: string | undefined;
@@ -113,13 +104,15 @@ export class Mlflow {
     this.flush();
   }
 
-  /** Numbers of one moment; those that are not finite are left out. */
-  metrics(step: number, values: Readonly<Record<string, number | undefined>>): void {
+  metrics(epoch: number, values: Values): void {
     const timestamp = Date.now();
-    const metrics = Object.entries(values).flatMap(([name, value]) =>
-      value !== undefined && Number.isFinite(value) ? [{ key: toName(name), value, timestamp, step }] : [],
-    );
+    const entries = Object.entries(finite(values));
+    const metrics = entries.map(([name, value]) => ({ key: toName(name), value, timestamp, step: epoch }));
     this.enqueue({ kind: 'metrics', metrics });
+  }
+
+  results(epoch: number, values: Values): void {
+    this.metrics(epoch, values);
   }
 
   /** A file, or all files of a folder, below a folder of the run's artifacts. */
