@@ -5,6 +5,7 @@ import { dirname, join, relative } from 'node:path';
 import { UserError } from '../../errors';
 import type { Hyperparameters } from '../../hyperparameters';
 import { finite, type RunStatus, type Tracker, type TrackerOptions, type Values } from '../tracker';
+import { type ArtifactRoot, artifactRoot, S3Artifacts } from './artifact-store';
 import { type ManagedMlflow, managedMlflow, signed } from './sagemaker-mlflow';
 
 export interface MlflowOptions extends TrackerOptions {
@@ -78,7 +79,8 @@ export class Mlflow implements Tracker {
   private readonly base: URL;
   private readonly authorization: string | undefined;
   private runId: string | undefined;
-  private artifactRoot: string | undefined;
+  private root: ArtifactRoot | undefined;
+  private readonly s3: S3Artifacts;
   private queue: Task[] = [];
   private begun = false;
   private warned = false;
@@ -87,6 +89,7 @@ export class Mlflow implements Tracker {
 
   constructor(private readonly options: MlflowOptions) {
     const { uri, stateFile, resume, environment = process.env } = options;
+    this.s3 = new S3Artifacts(environment);
     this.managed = uri.startsWith('arn:') ? managedMlflow(uri) : undefined;
     const url = new URL(this.managed?.endpoint ?? uri);
     const user = decodeURIComponent(url.username) || environment.MLFLOW_TRACKING_USERNAME;
@@ -197,7 +200,9 @@ export class Mlflow implements Tracker {
       'GET',
       `runs/get?run_id=${this.runId}`,
     );
-    this.artifactRoot = run.info.artifact_uri;
+    this.root = artifactRoot(run.info.artifact_uri);
+    if (!this.root)
+      line(`MLflow: no artifacts are kept: ${run.info.artifact_uri} is neither in S3 nor passed on by the server`);
     const params = Object.entries(parameters).map(([key, value]) => ({ key: toName(key), value: String(value ?? '') }));
     for (let i = 0; created && i < params.length; i += LARGEST_BATCH.params)
       await this.call('POST', 'runs/log-batch', {
@@ -234,10 +239,9 @@ export class Mlflow implements Tracker {
   }
 
   private async upload(path: string, to: string): Promise<void> {
-    const [, root] = /^mlflow-artifacts:(?:\/\/[^/]*)?\/(.*)$/.exec(this.artifactRoot ?? '') ?? [];
-    // a server that does not pass files on keeps them where only its clients of that store can write
-    if (root === undefined || !existsSync(path)) return;
-    const place = [...root.split('/'), ...to.split('/')].map(encodeURIComponent).join('/');
+    if (this.root === undefined || !existsSync(path)) return;
+    if (this.root.kind === 's3') return this.s3.put(path, this.root, to);
+    const place = [...this.root.path.split('/'), ...to.split('/')].map(encodeURIComponent).join('/');
     await this.request(
       'PUT',
       `api/2.0/mlflow-artifacts/artifacts/${place}`,
