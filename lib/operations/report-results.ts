@@ -38,6 +38,21 @@ export interface RegionResult {
   readonly surfaceDistance?: number;
 }
 
+/** What an endpoint says of a held-out volume, or why it says nothing. */
+export interface SampleVolume {
+  readonly name: string;
+  /** Of each class but the background: millilitres of its label and of what was predicted, and how they overlap, where it is in the label. */
+  readonly classes: readonly {
+    readonly name: string;
+    readonly labelled: number;
+    readonly predicted: number;
+    readonly dice?: number;
+  }[];
+  /** A PNG of slices, with labels and prediction. */
+  readonly png?: Uint8Array;
+  readonly problem?: string;
+}
+
 /** How good a segmenter is, and what it says of some volumes. */
 export interface SegmentationResults {
   readonly task: 'segmentation';
@@ -45,8 +60,7 @@ export interface SegmentationResults {
   readonly dice: number;
   readonly volumes: number;
   readonly classes: Readonly<Record<string, RegionResult>>;
-  /** PNGs of slices, with labels and prediction. */
-  readonly pictures: readonly { readonly name: string; readonly png: Uint8Array }[];
+  readonly samples: readonly SampleVolume[];
 }
 
 export type Results = ClassificationResults | SegmentationResults;
@@ -97,16 +111,22 @@ function regionTable({ classes }: SegmentationResults): string {
   return `<table><tr><th>class</th><th>Dice</th><th>IoU</th><th>precision</th><th>recall</th><th>Hausdorff 95 (mm)</th><th>surface distance (mm)</th></tr>${rows.join('')}</table>`;
 }
 
-function volumeFigure({ name, png }: SegmentationResults['pictures'][number]): string {
-  const source = `data:image/png;base64,${Buffer.from(png).toString('base64')}`;
-  return `<figure class="volume"><img src="${source}" alt="slices of ${escapeHtml(name)} with labels and prediction"></figure>`;
+function volumeFigure({ name, classes, png, problem }: SampleVolume): string {
+  const said = classes.map(
+    ({ name: className, labelled, predicted, dice }) =>
+      `${escapeHtml(className)}: Dice ${dice?.toFixed(3) ?? '–'}, ${predicted.toFixed(1)} ml predicted, ${labelled.toFixed(1)} ml labelled`,
+  );
+  const source = png && `data:image/png;base64,${Buffer.from(png).toString('base64')}`;
+  const image = source ? `<img src="${source}" alt="slices of ${escapeHtml(name)} with labels and prediction">` : '';
+  const caption = [`<b>${escapeHtml(name)}</b>`, ...said, ...(problem === undefined ? [] : [escapeHtml(problem)])];
+  return `<figure class="volume">${image}<figcaption>${caption.join('<br>')}</figcaption></figure>`;
 }
 
 /** The sections on the evaluation and the predictions. */
 export function renderResults(results: Results): string {
   if (results.task === 'segmentation')
     return `<h2>Evaluation on ${results.volumes} held-out volumes</h2>${regionTable(results)}
-<h2>Predictions: image, labels, predicted</h2>${results.pictures.map(volumeFigure).join('\n')}`;
+<h2>Predictions of the endpoint: image, labels, predicted</h2>${results.samples.map(volumeFigure).join('\n')}`;
   const { confusion, classes, samples } = results;
   const names = Object.keys(confusion);
   const counts = names.map((actual) => names.map((predicted) => confusion[actual]?.[predicted] ?? 0));

@@ -47,7 +47,7 @@ const STYLE = `
   th:first-child, td:first-child { text-align: left; }
   figure { margin: 0; text-align: center; width: 112px; font-size: .85rem; } figure img { width: 112px; image-rendering: pixelated; border: 3px solid; }
   figure.right img { border-color: #009e73; } figure.wrong img { border-color: #d55e00; }
-  figure.volume { width: 100%; text-align: left; } figure.volume img { width: 100%; border: 0; }
+  figure.volume { width: 100%; text-align: left; margin-bottom: 1.5rem; } figure.volume img { width: 100%; border: 0; }
   pre { background: #f8f9fa; padding: 1rem; overflow: auto; font-size: .8rem; }`;
 
 /** The page as HTML. */
