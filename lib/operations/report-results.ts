@@ -86,15 +86,20 @@ function sampleFigure({ image, contentType, actual, predicted, probability }: Sa
   const right = actual === predicted;
   return (
     `<figure class="${right ? 'right' : 'wrong'}"><img src="${source}" alt="${escapeHtml(actual)}">` +
-    `<figcaption>${right ? '✓' : '✗'} ${escapeHtml(predicted)} ${percent(probability)}<br><small>is ${escapeHtml(actual)}</small></figcaption></figure>`
+    `<figcaption>${right ? '✓' : '✗'} ${escapeHtml(predicted)}<br>${percent(probability)}<br><small>label: ${escapeHtml(actual)}</small></figcaption></figure>`
   );
+}
+
+/** How many images it was evaluated on. */
+function imagesOf({ classes }: ClassificationResults): number {
+  return Object.values(classes).reduce((sum, { support }) => sum + support, 0);
 }
 
 /** The number that the gate asks for, for people. */
 export function scoreOf(results: Results): { readonly metric: string; readonly value: string; readonly of: string } {
   return results.task === 'classification'
-    ? { metric: 'accuracy', value: percent(results.accuracy), of: 'held-out images' }
-    : { metric: 'mean Dice', value: results.dice.toFixed(3), of: 'held-out volumes' };
+    ? { metric: 'accuracy', value: percent(results.accuracy), of: `${imagesOf(results)} held-out images` }
+    : { metric: 'mean Dice', value: results.dice.toFixed(3), of: `${results.volumes} held-out volumes` };
 }
 
 function regionTable({ classes }: SegmentationResults): string {
@@ -126,5 +131,5 @@ export function renderResults(results: Results): string {
   const names = Object.keys(confusion);
   const counts = names.map((actual) => names.map((predicted) => confusion[actual]?.[predicted] ?? 0));
   return `<h2>Evaluation on held-out images</h2><div class="row">${confusionMatrix(names, counts)}${classTable(classes)}</div>
-<h2>Predictions of the endpoint</h2><div class="row">${samples.map(sampleFigure).join('\n')}</div>`;
+<h2>Predictions of the endpoint</h2><div class="row pictures">${samples.map(sampleFigure).join('\n')}</div>`;
 }
