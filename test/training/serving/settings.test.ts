@@ -86,3 +86,22 @@ test('SAGEMAKER_MODEL_SERVER_TIMEOUT bounds the time of a request, and SCANLINE_
   assert.deepEqual(statuses, [504, 504]);
   assert.ok(seconds >= 2 && seconds < 30, `${seconds} s`);
 });
+
+test('SIGTERM: what is in progress is answered, nothing new is taken, and it ends with 0', async () => {
+  const pid = worker();
+  // what the stopped worker held in the test before
+  while ((await post(await volume())).status !== 200) await wait(20);
+  process.kill(pid, 'SIGSTOP');
+  const held = post(await volume());
+  while (!(await (await fetch(`${url}/metrics`)).text()).includes('scanline_requests_in_progress 1\n')) await wait(20);
+  running.child.kill('SIGTERM');
+  const refused = () =>
+    fetch(`${url}/ping`, { headers: { connection: 'close' } }).then(
+      () => false,
+      () => true,
+    );
+  while (!(await refused())) await wait(20);
+  process.kill(pid, 'SIGCONT');
+  assert.equal((await held).status, 200);
+  assert.equal((await running.ended).status, 0);
+});
