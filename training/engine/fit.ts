@@ -130,10 +130,13 @@ async function train(options: FitOptions, console: TrainingConsole, resources: R
   const line = (text: string) => console.line(text);
   const began = performance.now();
 
-  // what is learned from, and what learns
+  // what is learned from, where it starts, and what learns
   const task = await openTask(options, line);
   resources.push(task);
-  const model = await fitModel(options, task, line);
+  const models = checkpointFolderOf(options);
+  const checkpoints = new Checkpoints(models, identityOf(task.fingerprint, options), h.num_to_keep);
+  const from = checkpointToResume(options.resume ?? 'auto', checkpoints);
+  const model = await fitModel(options, task, { line, isNew: from === undefined });
   resources.push(model);
   const { trainee, step, updater, inference, lossScale } = model;
 
@@ -151,10 +154,6 @@ async function train(options: FitOptions, console: TrainingConsole, resources: R
   const rateAt = (update: number) =>
     learningRate(update, { ...schedule, peak: h.learning_rate * plateau.state.factor });
 
-  // where it starts
-  const models = checkpointFolderOf(options);
-  const checkpoints = new Checkpoints(models, identityOf(task.fingerprint, options), h.num_to_keep);
-  const from = checkpointToResume(options.resume ?? 'auto', checkpoints);
   let progress = startOfTraining();
   if (from === undefined) {
     await model.initialise();
