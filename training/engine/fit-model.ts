@@ -62,6 +62,7 @@ export async function fitModel(options: FitOptions, task: Task, line: (text: str
     ...input,
     loss: task.loss,
     seed: h.seed,
+    checkpointing: h.gradient_checkpointing,
     accumulate: h.accumulate_grad_batches,
     averageDecay: h.ema_decay,
     ...(h.gradient_clip_algorithm === 'norm' ? { clipNorm: h.gradient_clip_val } : { clipValue: h.gradient_clip_val }),

@@ -150,16 +150,18 @@ export class Model {
    * The loss of a training pass and its gradient with respect to each trained variable: for the body of a program.
    *
    * @param loss of the logits
+   * @param checkpointing whether parts of the network are computed again for their gradients @default false
    */
   gradients(
     images: Tensor,
     key: Pass['key'],
     loss: (logits: Tensor) => Tensor,
+    checkpointing = false,
   ): { loss: Tensor; gradients: Map<Variable, Tensor> } {
     const values = this.trained.map((variable) => variable.read());
     const result = tf.valueAndGrads((...parameters: Tensor[]) => {
       const named = new Map(this.trained.map((variable, index) => [variable.name, parameters[index] as Tensor]));
-      return loss(this.network.forward(images, this.pass({ training: true, key }, named)));
+      return loss(this.network.forward(images, this.pass({ training: true, checkpointing, key }, named)));
     })(values);
     return {
       loss: result.value,
@@ -167,7 +169,7 @@ export class Model {
     };
   }
 
-  private pass(options: Pick<Pass, 'training' | 'key'>, given: Map<string, Tensor>): Pass {
+  private pass(options: Omit<Pass, 'parameter' | 'assign'>, given: Map<string, Tensor>): Pass {
     const read = new Map(given);
     for (const { name, role } of this.network.parameters) {
       if (role === 'trained' && !read.has(name)) read.set(name, this.variable(name).read());

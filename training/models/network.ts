@@ -33,6 +33,8 @@ export interface Pass {
   readonly training: boolean;
   parameter(name: string): Tensor;
   /** Moves a buffer. */
+  /** Whether the parts that are `checkpointed` are computed again for their gradients, rather than kept. @default false */
+  readonly checkpointing?: boolean;
   assign(name: string, value: Tensor): void;
   /** What the random numbers of a site are drawn from in this pass. */
   key(site: number): RandomKey;
@@ -123,11 +125,10 @@ export class Scope {
 export function makePass(
   parameters: ReadonlyMap<string, Tensor>,
   buffers: ReadonlyMap<string, Variable>,
-  { training, key }: Pick<Pass, 'training' | 'key'>,
+  options: Omit<Pass, 'parameter' | 'assign'>,
 ): Pass {
   return {
-    training,
-    key,
+    ...options,
     parameter: (name) => parameters.get(name) ?? buffers.get(name)?.read() ?? missing(name),
     assign: (name, value) => (buffers.get(name) ?? missing(name)).assign(value),
   };

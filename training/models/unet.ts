@@ -1,8 +1,10 @@
 // UNet (Ronneberger et al., https://arxiv.org/abs/1505.04597) with residual units (Kerfoot et al.,
 // https://doi.org/10.1007/978-3-030-12029-0_40) for segmentation: MONAI's architecture, options and parameter names.
+import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { UserError } from '../errors';
 import { type PerAxis, perAxis } from '../ops/convolution';
 import { concat } from '../ops/layout';
+import { checkpointed } from './checkpointing';
 import {
   type Activation,
   activation,
@@ -15,7 +17,7 @@ import {
   sequential,
   transposedConvolution,
 } from './layers';
-import { type Layer, type Network, Scope } from './network';
+import { type Layer, type Network, type Pass, Scope } from './network';
 
 export interface UNetOptions {
   readonly inChannels: number;
@@ -97,9 +99,9 @@ function residualUnit(scope: Scope, count: number, shape: Shape, options: Comple
 
 function downLayer(scope: Scope, shape: Shape, options: Complete): Layer {
   const { residualUnits } = options;
-  return residualUnits > 0
-    ? residualUnit(scope, residualUnits, shape, options)
-    : convolutionBlock(scope, shape, options);
+  return checkpointed(scope, () =>
+    residualUnits > 0 ? residualUnit(scope, residualUnits, shape, options) : convolutionBlock(scope, shape, options),
+  );
 }
 
 function upLayer(scope: Scope, shape: Shape, top: boolean, options: Complete): Layer {
@@ -123,10 +125,13 @@ function level(scope: Scope, index: number, inputs: number, outputs: number, opt
     ? downLayer(inner, { channels, filters: below, stride: 1 }, options)
     : level(inner, index + 1, channels, channels, options);
   const together = channels + (bottom ? below : channels);
-  const up = upLayer(scope.at(2), { channels: together, filters: outputs, stride }, index === 0, options);
+  const up = checkpointed(scope, () => {
+    const layer = upLayer(scope.at(2), { channels: together, filters: outputs, stride }, index === 0, options);
+    return (features: readonly Tensor[], pass: Pass) => layer(concat(features, options.spatialDims + 1), pass);
+  });
   return (x, pass) => {
     const features = down(x, pass);
-    return up(concat([features, submodule(features, pass)], features.rank - 1), pass);
+    return up([features, submodule(features, pass)], pass);
   };
 }
 
