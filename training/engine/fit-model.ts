@@ -4,7 +4,7 @@ import { EagerRuntime } from '../compiler/eager';
 import { parameterCount } from '../models/network';
 import { inspectMachine } from '../native/machine';
 import { backend, native } from '../native/tensorflow';
-import { inputOf, networkOf, networkShape } from './artifact';
+import { inputOf, networkShape, trainingNetworkOf } from './artifact';
 import type { Trainee } from './checkpoint';
 import type { FitOptions } from './fit';
 import { Inference } from './inference';
@@ -42,7 +42,7 @@ export async function fitModel(options: FitOptions, task: Task, line: (text: str
   const { precision, note } = choosePrecision(h.precision, { gpu, eager });
   if (note !== undefined) line(note);
   const { config } = task;
-  const network = networkOf(config);
+  const network = trainingNetworkOf(config);
   const input = inputOf(config);
   const parts = replaceable(h, networkShape(config));
   const pretrained =

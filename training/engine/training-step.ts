@@ -1,7 +1,7 @@
 // One step of training as one program: forward, backward, update.
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { type Program, type Runtime, scalar } from '../compiler/runtime';
-import { crossEntropy, type Loss } from '../losses';
+import { crossEntropy, deepSupervisionLoss, type Loss } from '../losses';
 import { tf } from '../native/tensorflow';
 import type { Model } from './model';
 import type { Optimizer } from './optimization/optimizers';
@@ -73,8 +73,8 @@ export class TrainingStep {
         const { gradients } = model.gradients(
           prepare(pixels),
           (site) => ({ seed, site, step }),
-          (logits) => {
-            const value = loss(logits, labels);
+          (logits, levels) => {
+            const value = deepSupervisionLoss(loss, levels, labels);
             // kept: what is made inside a gradient's function is otherwise gone after it
             result = { loss: tf.keep(value.clone()), correct: tf.keep(countCorrect(logits, labels)) };
             return updater.scale(value, numbers.scale);

@@ -2,6 +2,7 @@
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { UserError } from '../errors';
 import { checkpointed } from './checkpointing';
+import { supervisionHeads } from './deep-supervision';
 import {
   type ActivationName,
   activation,
@@ -39,6 +40,8 @@ export interface SegResNetOptions {
   readonly upsampleMode?: UpsampleMode;
   /** Whether the features become logits; without it the network gives its features, [N, ...spatial, initFilters]. @default true */
   readonly convFinal?: boolean;
+  /** Levels of the decoder beside the finest that are taught while training: deep supervision. @default 0 */
+  readonly supervisedLevels?: number;
 }
 
 type Complete = Required<SegResNetOptions>;
@@ -120,6 +123,7 @@ export function segresnet(options: SegResNetOptions): Network {
     dropout: 0,
     upsampleMode: 'nontrainable',
     convFinal: true,
+    supervisedLevels: 0,
     ...options,
   };
   check(complete);
@@ -134,13 +138,24 @@ export function segresnet(options: SegResNetOptions): Network {
       conv(final.at(2), initFilters, complete.classes, complete, { kernel: 1, padding: 0, bias: true }),
     ),
   );
-  const forward: Layer = (images, pass) => {
+  const heads = supervisionHeads(root, complete.supervisedLevels, {
+    ...{ network: 'SegResNet', classes: complete.classes, spatialDims: complete.spatialDims },
+    channels: blocksUp.slice(1).map((_, level) => initFilters * 2 ** (level + 1)),
+  });
+  /** Features of all levels on the way up, the finest first. */
+  const decoded = (images: Tensor, pass: Pass): Tensor[] => {
     requireMultiples('SegResNet', images, 2 ** blocksUp.length);
     const features: Tensor[] = [];
     for (const level of down) features.push(level(features.at(-1) ?? images, pass));
-    let x = features.pop() as Tensor;
-    for (const level of up) x = level([x, features.pop() as Tensor], pass);
-    return convFinal ? end(x, pass) : x;
+    const results = [features.pop() as Tensor];
+    for (const level of up) results.unshift(level([results[0] as Tensor, features.pop() as Tensor], pass));
+    return results;
   };
-  return { parameters: root.parameters, forward };
+  const finish: Layer = (x, pass) => (convFinal ? end(x, pass) : x);
+  const forward: Layer = (images, pass) => finish(decoded(images, pass)[0] as Tensor, pass);
+  const levels = (images: Tensor, pass: Pass) => {
+    const [finest, ...coarser] = decoded(images, pass) as [Tensor, ...Tensor[]];
+    return [finish(finest, pass), ...heads.map((head, index) => head(coarser[index] as Tensor, pass))];
+  };
+  return { parameters: root.parameters, forward, ...(heads.length > 0 && { levels }) };
 }
