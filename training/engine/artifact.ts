@@ -73,7 +73,13 @@ export function networkShape(config: ModelConfig): NetworkShape {
   return { inChannels: sample.at(-1) as number, classes: config.classes.length, imageSize: sample.slice(0, -1) };
 }
 
+/** The network that a trained model has. @throws UserError when the hyperparameters contradict each other */
 export function networkOf(config: ModelConfig): Network {
+  return buildNetwork({ ...config.hyperparameters, deep_supervision: false }, networkShape(config));
+}
+
+/** The network with what is of use to training alone. @throws UserError when the hyperparameters contradict each other */
+export function trainingNetworkOf(config: ModelConfig): Network {
   return buildNetwork(config.hyperparameters, networkShape(config));
 }
 

@@ -4,7 +4,7 @@ import { EagerRuntime } from '../compiler/eager';
 import { parameterCount } from '../models/network';
 import { inspectMachine } from '../native/machine';
 import { backend, native } from '../native/tensorflow';
-import { inputOf, networkOf, networkShape } from './artifact';
+import { inputOf, networkShape, trainingNetworkOf } from './artifact';
 import type { Trainee } from './checkpoint';
 import type { FitOptions } from './fit';
 import { Inference } from './inference';
@@ -49,7 +49,7 @@ export async function fitModel(
   const { precision, note } = choosePrecision(h.precision, { gpu, eager });
   if (note !== undefined) line(note);
   const { config } = task;
-  const network = networkOf(config);
+  const network = trainingNetworkOf(config);
   const input = inputOf(config);
   const parts = replaceable(h, networkShape(config));
   const pretrained =
@@ -72,6 +72,7 @@ export async function fitModel(
     ...input,
     loss: task.loss,
     seed: h.seed,
+    checkpointing: h.gradient_checkpointing,
     accumulate: h.accumulate_grad_batches,
     averageDecay: h.ema_decay,
     ...(h.gradient_clip_algorithm === 'norm' ? { clipNorm: h.gradient_clip_val } : { clipValue: h.gradient_clip_val }),

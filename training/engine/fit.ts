@@ -304,7 +304,10 @@ function named(scores: Scores, part: 'valid' | 'test'): Scores {
 }
 
 /** Hyperparameters that do not touch the steps that are done, and so may change when a training is resumed. */
-const FREE_TO_CHANGE = new Set(['num_workers', 'checkpoint_interval', 'num_to_keep', 'early_stopping_rounds']);
+const FREE_TO_CHANGE = new Set([
+  ...['num_workers', 'checkpoint_interval', 'num_to_keep', 'early_stopping_rounds'],
+  'gradient_checkpointing',
+]);
 
 function identityOf(data: string, { hyperparameters }: FitOptions): Identity {
   const extendable = ['constant', 'plateau'].includes(hyperparameters.lr_schedule);

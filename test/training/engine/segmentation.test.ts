@@ -242,6 +242,36 @@ test('--overfit-batches trains and validates on the same few subjects, without c
   assert.ok((losses.at(-1) as number) < 0.6 * (losses[0] as number), `${losses}`);
 });
 
+test('deep supervision teaches heads, resumes with them, and leaves a model that has none', async () => {
+  const levels = ['--blocks_down=1,1,1', '--blocks_up=1,1', '--roi_size=12,8,8', '--gradient_checkpointing=true'];
+  const deep = [...levels, '--deep_supervision=true', '--deep_supr_num=1', '--ema_decay=0.5'];
+  const [whole, parts] = [join(folder, 'deep'), join(folder, 'deep-in-parts')];
+  for (const [out, epochs] of [
+    [whole, 2],
+    [parts, 1],
+    [parts, 2],
+  ] as const) {
+    const { status, stderr } = await scanline(...train(out, ...deep, `--num_epochs=${epochs}`, '--val_interval=1'));
+    assert.equal(status, 0, stderr);
+  }
+  const namesIn = (path: string) => [
+    ...new Set(
+      readFileSync(path)
+        .toString('latin1')
+        .match(/deep_supervision_heads[\w.]+/g),
+    ),
+  ];
+  const [expected, resumed] = [whole, parts].map((out) =>
+    readFileSync(join(listCheckpoints(modelsOf(out))[0]?.path as string, 'model.safetensors')),
+  );
+  assert.ok((resumed as Buffer).equals(expected as Buffer), 'resumed, it is another network');
+  const checkpoint = join(listCheckpoints(modelsOf(whole))[0]?.path as string, 'model.safetensors');
+  assert.deepEqual(namesIn(checkpoint).sort(), ['deep_supervision_heads.0.bias', 'deep_supervision_heads.0.weight']);
+  assert.deepEqual(namesIn(join(findArtifact(whole), 'model.safetensors')), []);
+  const { status, stderr } = await scanline('predict', '--model', whole, '--data', join(data, 'test'), '--out', whole);
+  assert.equal(status, 0, stderr);
+});
+
 test('class_weights balanced, and weights that are not one for each class, are refused with the classes', async () => {
   for (const [weights, message] of [
     ['balanced', /class_weights is balanced, which is for images/],
