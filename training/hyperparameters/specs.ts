@@ -7,6 +7,7 @@ import { TRACKING_HYPERPARAMETERS } from './tracking';
 import { TRAINING_HYPERPARAMETERS } from './training';
 import { VOLUME_HYPERPARAMETERS } from './volumes';
 
+/** Every hyperparameter: its name, type, range, default, the networks that it is for, and what it does. */
 export const HYPERPARAMETERS = [
   ...MODEL_HYPERPARAMETERS,
   ...DATA_HYPERPARAMETERS,
