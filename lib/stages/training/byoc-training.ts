@@ -47,15 +47,24 @@ function resolve(hyperparameters: TrainingHyperparameters | ForeignHyperparamete
   return resolveHyperparameters(new Map(given.map(([name, value]) => [name, { value, from }])));
 }
 
-/** What is wrong with the image and its hyperparameters, all at once. */
-export function checkByoc(id: string, where: string, props: ByocTrainingProps): Finding[] {
-  const { hyperparameters = {}, instanceCount = 1, image } = props;
-  if (!image.isScanline) return [];
-  const findings = resolve(hyperparameters, id).defects.map((problem) => ({
+/** What is wrong with hyperparameters of Scanline's trainer, all at once. @param from where they stand, for people */
+export function checkHyperparameters(
+  where: string,
+  hyperparameters: TrainingHyperparameters | ForeignHyperparameters,
+  from: string,
+): Finding[] {
+  return resolve(hyperparameters, from).defects.map((problem) => ({
     where,
     problem: `${problem}.`,
     fix: '`scanline train --help` lists all hyperparameters with what is allowed.',
   }));
+}
+
+/** What is wrong with the image and its hyperparameters, all at once. */
+export function checkByoc(id: string, where: string, props: ByocTrainingProps): Finding[] {
+  const { hyperparameters = {}, instanceCount = 1, image } = props;
+  if (!image.isScanline) return [];
+  const findings = checkHyperparameters(where, hyperparameters, id);
   if (instanceCount > 1) {
     findings.push({
       where,
