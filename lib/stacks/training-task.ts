@@ -22,13 +22,16 @@ interface ChosenTask {
   readonly gate: Gate;
 }
 
-/** @throws PipelineError naming each prop that is for the other task */
-export function chooseTask(scope: Construct, props: TrainingStackProps): ChosenTask {
+/**
+ * @param found what is wrong otherwise
+ * @throws PipelineError naming that, and each prop that is for the other task
+ */
+export function chooseTask(scope: Construct, props: TrainingStackProps, found: readonly Finding[]): ChosenTask {
   const { hyperparameters, leastAccuracy, leastDice } = props;
   const network = knownValue(hyperparameters?.model_name);
   const ofNetwork = typeof network === 'string' ? taskOf(network) : undefined;
   const task = props.task ?? ofNetwork ?? 'classification';
-  const findings: Finding[] = [];
+  const findings = [...found];
   const refuse = (prop: string, given: unknown, allowed: string, fix: string) =>
     findings.push(refusal(scope.node.path, prop, given, allowed, fix));
   if (ofNetwork !== undefined && ofNetwork !== task) {
