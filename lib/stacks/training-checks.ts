@@ -5,12 +5,12 @@ import { checkPipelineName } from '../pipeline/checks/names';
 import { imageDefect } from '../pipeline/checks/uris';
 import { checkInstanceType, refusals } from '../stages/checks/checks';
 import { checkSplit } from '../stages/split';
-import { checkHyperparameters } from '../stages/training/byoc-training';
 import type { TrainingStackProps } from './training-stack';
 
+/** What is wrong with them, but for the hyperparameters, which the task decides of. */
 export function checkStack(scope: Construct, props: TrainingStackProps): Finding[] {
   const where = scope.node.path;
-  const { pipelineName, imageUri, leastAccuracy, leastDice, hyperparameters = {} } = props;
+  const { pipelineName, imageUri, leastAccuracy, leastDice } = props;
   const image = imageUri === undefined ? undefined : imageDefect(imageUri);
   return [
     ...(pipelineName === undefined ? [] : checkPipelineName(pipelineName)),
@@ -23,6 +23,5 @@ export function checkStack(scope: Construct, props: TrainingStackProps): Finding
       }
     }),
     ...checkSplit(where, props),
-    ...checkHyperparameters(where, hyperparameters, 'hyperparameters'),
   ];
 }

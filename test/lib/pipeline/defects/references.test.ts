@@ -19,6 +19,15 @@ testDefects({
     problem: /Steps\.Train\.ModelArtifacts\.S3ModelArtifact; a ModelArtifacts has no S3ModelArtifact/,
     fix: /S3ModelArtifacts/,
   },
+  'several references to a step that there is not': {
+    step: 'MakeModel',
+    change: (args) => {
+      args.PrimaryContainer.Image = { Get: 'Steps.Nobody.AlgorithmSpecification.TrainingImage' };
+      args.PrimaryContainer.ModelDataUrl = { Get: 'Steps.Nobody.ModelArtifacts.S3ModelArtifacts' };
+    },
+    problem: /it refers to the step Nobody, which the pipeline does not have/,
+    fix: /add that step/,
+  },
   'a reference to a step that answers nothing': {
     step: 'Configure',
     change: (args) => {
