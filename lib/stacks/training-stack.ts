@@ -18,6 +18,7 @@ import { SageMakerPipeline } from '../stages/sagemaker-pipeline';
 import { Split } from '../stages/split';
 import { Tracking, type TrackingProps } from '../stages/tracking';
 import { ByocTraining, type TrainingHyperparameters } from '../stages/training/byoc-training';
+import { checkStack } from './training-checks';
 import { withContext } from './training-context';
 import { chooseTask } from './training-task';
 
@@ -84,11 +85,11 @@ export class TrainingStack extends Stack {
   /** What `cdk deploy` makes of the steps. */
   readonly pipeline: SageMakerPipeline;
 
-  /** @throws PipelineError where the task and the props or context contradict each other, naming all that is wrong */
+  /** @throws PipelineError naming all that is wrong with the props or the context, and where they contradict each other */
   constructor(scope: Construct, id: string, given: TrainingStackProps = {}) {
     super(scope, id, given);
     const props = withContext(this, given);
-    const { task, hyperparameters, gate: asked } = chooseTask(this, props);
+    const { task, hyperparameters, gate: asked } = chooseTask(this, props, checkStack(this, props));
     const { pipelineName = 'scanline-training' } = props;
     this.dataset = new Dataset(this, 'Dataset', {
       ...(props.bucket && { bucket: props.bucket }),

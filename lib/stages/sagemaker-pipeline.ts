@@ -4,8 +4,10 @@ import { Metric, type MetricOptions, Stats } from 'aws-cdk-lib/aws-cloudwatch';
 import { Grant, type IGrantable, type IRole } from 'aws-cdk-lib/aws-iam';
 import { CfnPipeline, type IPipeline, type PipelineReference } from 'aws-cdk-lib/aws-sagemaker';
 import type { Construct } from 'constructs';
-import { type Parameter, Pipeline, type PipelineDefinition, type Step } from '../pipeline';
+import { type Parameter, Pipeline, type PipelineDefinition, PipelineError, type Step } from '../pipeline';
+import { JobRole } from './access/execution-role';
 import type { ByocImage } from './byoc-image';
+import { refusal } from './checks/checks';
 import { PIPELINE_METRICS_NAMESPACE, takeSteps } from './pipeline-stage';
 
 /** What is deployed. */
@@ -58,6 +60,14 @@ function definitionText(stack: Stack, definition: PipelineDefinition): string {
   return isPlain ? text : stack.toJsonString(definition);
 }
 
+/** The role of the jobs may start none: executions would fail at their first step. */
+function refuseJobRole(pipelineName: string, role: IRole): void {
+  if (!(role instanceof JobRole)) return;
+  const fix = 'give it a PipelineRole of the same steps, which passes the JobRole on to their jobs';
+  const allowed = 'a role that may start jobs';
+  throw new PipelineError(pipelineName, [refusal(role.node.path, 'role', 'a JobRole, which may not', allowed, fix)]);
+}
+
 /** An `IPipeline`, so that all of CDK's that takes one takes it, e.g. `SageMakerStartPipelineExecution` of the schedulers. */
 export class SageMakerPipeline extends Resource implements IPipeline {
   /** Unique in an account and region. */
@@ -88,6 +98,7 @@ export class SageMakerPipeline extends Resource implements IPipeline {
       ...(maxParallelSteps !== undefined && { maxParallelSteps }),
     });
     takeSteps(pipelineName, this.pipeline.steps);
+    refuseJobRole(pipelineName, role);
     const { definition, warnings } = this.pipeline.checked();
     for (const { where, problem, fix } of warnings)
       Annotations.of(this).addWarningV2('scanline:pipeline', `${where}: ${problem} Fix: ${fix}`);

@@ -28,8 +28,11 @@ import { learningRate, Plateau } from './optimization/schedules';
 import { Speed } from './speed';
 import { openTask, type Scores } from './tasks';
 
+/** What is trained, on what, and where its results go. */
 export interface FitOptions {
+  /** All of them, as `readHyperparameters` gives them. */
   readonly hyperparameters: Hyperparameters;
+  /** Folders of the training, validation and, where there is one, test part. */
   readonly folders: PartFolders;
   /** Gets {model_name}/{model,logs}. */
   readonly outputDir: string;
@@ -57,11 +60,13 @@ export interface FitOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What a training came to. */
 export interface FitResult {
   /** The folder of the best model; undefined when training was interrupted. */
   readonly bestModel?: string;
   /** The epoch of the best model. */
   readonly best?: EpochRecord;
+  /** Losses and metrics of each epoch, the earlier ones of a resumed training too. */
   readonly history: readonly EpochRecord[];
 }
 

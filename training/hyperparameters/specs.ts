@@ -15,6 +15,7 @@ export {
   VOLUME_HYPERPARAMETERS,
 };
 
+/** Every hyperparameter: its name, type, range, default, the networks that it is for, and what it does. */
 export const HYPERPARAMETERS = [
   ...MODEL_HYPERPARAMETERS,
   ...DATA_HYPERPARAMETERS,

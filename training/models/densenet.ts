@@ -17,8 +17,11 @@ import {
 } from './layers';
 import { type Layer, type Network, type Pass, Scope } from './network';
 
+/** DenseNet's options, by the paper (https://arxiv.org/abs/1608.06993) and MONAI. */
 export interface DenseNetOptions {
+  /** Channels of the images. */
   readonly inChannels: number;
+  /** Logits of an image. */
   readonly classes: number;
   /** Filters of the first convolution. @default 64 */
   readonly initFeatures?: number;

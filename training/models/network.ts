@@ -56,7 +56,9 @@ export interface Explanation {
   readonly forward: (x: Tensor, pass: Pass) => { readonly logits: Tensor; readonly maps: Tensor };
 }
 
+/** A network: what it learns, and what it computes of it. */
 export interface Network {
+  /** Weights and buffers, by PyTorch's names and shapes. */
   readonly parameters: readonly ParameterSpec[];
   /** [N, ...spatial, C] -> logits: [N, classes] of a classifier, [N, ...spatial, classes] of a segmentation network */
   readonly forward: Layer;

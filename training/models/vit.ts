@@ -9,8 +9,11 @@ import { explainByAttention } from './explanation';
 import { ACTIVATIONS, defaultUniform, dense, dropping, layerNormalization, sequential } from './layers';
 import { type Layer, type Network, type Pass, Scope } from './network';
 
+/** The ViT's options, by the paper (https://arxiv.org/abs/2010.11929) and MONAI. */
 export interface ViTOptions {
+  /** Channels of the images. */
   readonly inChannels: number;
+  /** Logits of an image. */
   readonly classes: number;
   /** Height and width of the images, pixels. */
   readonly imageSize: readonly [number, number];

@@ -1,9 +1,11 @@
 // The script-mode training stage: a Python program of one's own on AWS's images for PyTorch, TensorFlow and Hugging Face, or a
 // TypeScript program on our own image.
 import { Annotations, Stack } from 'aws-cdk-lib';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 import type { Construct } from 'constructs';
 import { Expression, type Finding, type Text } from '../../pipeline';
+import { ManagedRole } from '../access/managed-role';
 import { ByocImage } from '../byoc-image';
 import { refusal } from '../checks/checks';
 import { toText } from '../checks/known-text';
@@ -156,13 +158,25 @@ export class Script {
     this.packedFiles = packed.files;
     scope.node.addMetadata(PACKED_FILES_METADATA, packed.files);
     Annotations.of(scope).addInfo(summary(packed.files));
-    this.source.grantRead(props.role);
+    this.allowSource();
     if (props.networkIsolation && files.has('requirements.txt')) {
       Annotations.of(scope).addWarningV2(
         'scanline:requirementsWithoutNetwork',
         'requirements.txt is packed, and networkIsolation keeps pip from the network: put wheels into the source, or the packages into an image',
       );
     }
+  }
+
+  /** The packages of earlier deployments too, of which executions may be under way. */
+  private allowSource(): void {
+    const { role } = this.props;
+    const { bucket } = this.source;
+    const objects = bucket.arnForObjects('*');
+    role.addToPrincipalPolicy(new PolicyStatement({ actions: ['s3:GetObject'], resources: [objects] }));
+    if (comesByChannel(this.props))
+      role.addToPrincipalPolicy(new PolicyStatement({ actions: ['s3:ListBucket'], resources: [bucket.bucketArn] }));
+    if (role instanceof ManagedRole)
+      role.acknowledgeWildcard(objects, 'the package of each deployment, which CDK names by its content');
   }
 
   private makeImage(): ByocImage {

@@ -3,24 +3,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { App, Stack as Imports, type Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
-import { type IVpc, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { TrainingStack, type TrainingStackProps } from '../../../lib';
 import { resolveTemplate } from '../../../lib/local';
 import { ScanlineChecks } from '../../../lib/nag';
 import type { StepDefinition } from '../../../lib/pipeline';
 import { temporaryFolder } from '../../training/temporary-folder';
+import { importedVpc } from './imported-vpc';
 
 const SERVER = 'arn:aws:sagemaker:eu-central-1:111122223333:mlflow-tracking-server/lab';
 const SECRET = 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:wandb-AbCdEf';
-
-function network(): IVpc {
-  return Vpc.fromVpcAttributes(new Imports(new App(), 'Imports'), 'Vpc', {
-    vpcId: 'vpc-1',
-    availabilityZones: ['a'],
-    privateSubnetIds: ['subnet-1'],
-  });
-}
 
 function synth(props: TrainingStackProps, context: Record<string, unknown> = {}) {
   const app = new App({ outdir: temporaryFolder(), context });
@@ -67,8 +59,8 @@ test('an MLflow server that is made keeps its artifacts in the bucket of the sta
 });
 
 test('the training may run in a VPC, where our rules find nothing about it', () => {
-  const { stack, job } = synth({ tracking: { serverArn: SERVER }, vpc: network() });
-  assert.deepEqual(job.VpcConfig?.Subnets, ['subnet-1']);
+  const { stack, job } = synth({ tracking: { serverArn: SERVER }, vpc: importedVpc() });
+  assert.deepEqual(job.VpcConfig?.Subnets, ['subnet-0123456789abcdef0']);
   assert.deepEqual(new ScanlineChecks().validateScope(stack).violations, []);
 });
 
