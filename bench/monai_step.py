@@ -14,6 +14,9 @@ sys.modules["tensorflow"] = None
 import torch
 from monai.networks.nets import DenseNet121, SegResNet, SwinUNETR, UNet, ViT
 
+# einops, within SwinUNETR, takes every name in here for a framework that is loaded
+del sys.modules["tensorflow"]
+
 sys.path.append(str(Path(__file__).parent.parent / "test" / "oracle"))
 from conv_stem_vit import ConvStemViT
 

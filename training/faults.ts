@@ -56,8 +56,10 @@ const DENIALS: Readonly<Record<string, readonly [problem: string, fix: string]>>
   ],
   EACCES: [
     `is not for user ${process.getuid?.() ?? ''} to use: permission denied`,
-    'change its owner or its mode, or run the container as root, as SageMaker expects.',
+    'change its owner or its mode, or give another folder; a container runs as root on SageMaker.',
   ],
+  ENOTDIR: ['is no folder, or lies below what is none', 'give another folder, or move the file that is in the way.'],
+  EISDIR: ['is a folder where a file is needed', 'give the path of a file.'],
   EIO: [
     'cannot be read or written: the storage behind it failed',
     'see that its disk or file system (EFS, FSx, S3 mount) is well, then start the job again.',
@@ -67,7 +69,7 @@ const DENIALS: Readonly<Record<string, readonly [problem: string, fix: string]>>
 
 /** Codes that mean the same to a user. */
 const SAME: Readonly<Record<string, string>> = {
-  ...{ EPERM: 'EACCES', ENFILE: 'EMFILE' },
+  ...{ EPERM: 'EACCES', ENFILE: 'EMFILE', EEXIST: 'ENOTDIR' },
   ...{ ESTALE: 'EIO', ENOTCONN: 'EIO', EREMOTEIO: 'EIO', ETIMEDOUT: 'EIO' },
 };
 

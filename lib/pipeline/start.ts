@@ -18,9 +18,9 @@ export interface StartOptions {
   readonly displayName?: string;
   /** @default none */
   readonly description?: string;
-  /** Steps that run, with what an earlier execution produced for the rest. @default all */
+  /** Steps that run, with what an earlier execution made for the rest. @default all */
   readonly steps?: readonly Step[];
-  /** With steps: the earlier execution. @default the latest */
+  /** With steps: the earlier execution. @default none: the steps may need nothing of others */
   readonly sourceExecutionArn?: string;
   /** How many steps may run at once. @default the pipeline's */
   readonly maxParallelSteps?: number;

@@ -1,10 +1,10 @@
 // The pipeline itself as a resource: AWS::SageMaker::Pipeline with the checked definition.
-import { Annotations, Resource, Stack, Token } from 'aws-cdk-lib';
+import { Annotations, Intrinsic, Resource, Stack, Token, Tokenization } from 'aws-cdk-lib';
 import { Metric, type MetricOptions, Stats } from 'aws-cdk-lib/aws-cloudwatch';
 import { Grant, type IGrantable, type IRole } from 'aws-cdk-lib/aws-iam';
 import { CfnPipeline, type IPipeline, type PipelineReference } from 'aws-cdk-lib/aws-sagemaker';
 import type { Construct } from 'constructs';
-import { type Parameter, Pipeline, type Step } from '../pipeline';
+import { type Parameter, Pipeline, type PipelineDefinition, type Step } from '../pipeline';
 import type { ByocImage } from './byoc-image';
 import { PIPELINE_METRICS_NAMESPACE, takeSteps } from './pipeline-stage';
 
@@ -38,6 +38,24 @@ export function pipelineArns({ pipelineName, pipelineArn }: IPipeline): string[]
   // the tokens of region and account stay as they are
   const stem = pipelineArn.slice(0, pipelineArn.lastIndexOf('/') + 1);
   return [...new Set([pipelineName, pipelineName.toLowerCase()])].map((name) => `${stem}${name}`);
+}
+
+/** Numbers and lists that are known only at deployment, as CDK writes them. */
+const NO_TEXT = /e\+28\d|#\{Token\[/;
+
+/** Whether a token becomes a reference of CloudFormation's, in which nothing needs to be escaped. */
+function isReference(stack: Stack, token: unknown): boolean {
+  if (!(token instanceof Intrinsic)) return false;
+  const resolved: unknown = stack.resolve(token);
+  return typeof resolved === 'object' && !JSON.stringify(resolved).includes('\\');
+}
+
+/** The definition as one text. CDK's `toJsonString` writes it anew in each pass of a synth: it is left what needs it. */
+function definitionText(stack: Stack, definition: PipelineDefinition): string {
+  const text = JSON.stringify(definition);
+  const tokens = new Set(Tokenization.reverseString(text).tokens);
+  const isPlain = !NO_TEXT.test(text) && [...tokens].every((token) => isReference(stack, token));
+  return isPlain ? text : stack.toJsonString(definition);
 }
 
 /** An `IPipeline`, so that all of CDK's that takes one takes it, e.g. `SageMakerStartPipelineExecution` of the schedulers. */
@@ -77,7 +95,7 @@ export class SageMakerPipeline extends Resource implements IPipeline {
     this.resource = new CfnPipeline(this, 'Resource', {
       pipelineName,
       roleArn: role.roleArn,
-      pipelineDefinition: { PipelineDefinitionBody: Stack.of(this).toJsonString(definition) },
+      pipelineDefinition: { PipelineDefinitionBody: definitionText(Stack.of(this), definition) },
       ...(description !== undefined && { pipelineDescription: description }),
       ...(parallelism?.MaxParallelExecutionSteps !== undefined && {
         parallelismConfiguration: { maxParallelExecutionSteps: parallelism.MaxParallelExecutionSteps },

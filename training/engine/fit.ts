@@ -163,7 +163,12 @@ async function train(options: FitOptions, console: TrainingConsole, resources: R
     if (progress.lossScale) lossScale?.restore(progress.lossScale);
     if (progress.accumulated) updater.restore(progress.accumulated);
     if (progress.plateau) plateau.restore(progress.plateau);
-    line(`resumed from ${from}: epoch ${progress.epoch}, step ${progress.step}`);
+    const over = progress.epoch > epochs || progress.validationsWithoutImprovement >= patience;
+    line(
+      over
+        ? `this training has ended before, after ${progress.history.length} epoch${progress.history.length === 1 ? '' : 's'}: ${from}. More num_epochs go on from there; another --out, or --resume none, begins anew`
+        : `resumed from ${from}: epoch ${progress.epoch}, step ${progress.step}`,
+    );
   }
   const tensorboard = new TensorBoard(join(output, 'logs', 'tensorboard'));
   if (model.graph) tensorboard.graph(model.graph);

@@ -102,7 +102,8 @@ export function densenet(options: DenseNetOptions): Network {
     );
     layers.push((x, pass) => normalize(block(x, pass), pass));
     if (!last) {
-      layers.push(conv(transition.at('conv'), channels, Math.floor(channels / 2), { kernel: 1 }), averagePooling(2));
+      // the other way round than in the paper, for a mean and a 1 x 1 convolution may change places: a quarter of the products
+      layers.push(averagePooling(2), conv(transition.at('conv'), channels, Math.floor(channels / 2), { kernel: 1 }));
       channels = Math.floor(channels / 2);
     }
   });

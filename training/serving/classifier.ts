@@ -149,7 +149,7 @@ export function serveClassifier(
     produces: ['application/json', 'application/jsonlines', 'text/csv', ...(explanation ? [PICTURE] : [])],
   };
   const warm = async () => {
-    await classify([{ pixels: new Float32Array(length), asked: { type: 'application/json', explain: false } }]);
+    await inference.logits(new Float32Array(length), 1);
   };
   return { description, warm, read, run, write, close };
 }

@@ -136,7 +136,7 @@ test('predict writes a mask on the grid of the file, turned and anisotropic as i
     .split('\n')
     .map((line) => JSON.parse(line) as Predicted);
   assert.deepEqual(more, []);
-  assert.equal(told?.mask, join(out, 'patient.nii.gz'));
+  assert.equal(told?.mask, join(out, 'patient', 'pred.nii.gz'));
   const mask = await readNifti(told?.mask as string);
   assert.deepEqual(mask.shape, shape);
   assertClose(mask.affine, TURNED, 1e-5, 'affine');
@@ -146,6 +146,8 @@ test('predict writes a mask on the grid of the file, turned and anisotropic as i
   const dice = (2 * both) / (predicted + label.filter((value) => value === 1).length);
   assert.ok(dice > 0.8, `Dice ${dice}`);
   assertClose(Object.values(told?.volumes ?? {}), [(predicted * 1.5) / 1000], 1e-6, 'millilitres');
+  assert.match(stderr, /open \S+report\.html to look through the volumes/);
+  assert.match(readFileSync(join(out, 'report.html'), 'utf8'), /<button data-script="1\.js">patient</);
 });
 
 test('nibabel finds the mask where the image is', { skip: withoutOracle }, () => {
@@ -154,7 +156,7 @@ import json, sys, nibabel, numpy
 image, mask = (nibabel.load(path) for path in sys.argv[1:])
 print(json.dumps({"shape": image.shape == mask.shape, "affine": bool(numpy.allclose(image.affine, mask.affine, atol=1e-5)),
   "qform": bool(numpy.allclose(mask.get_qform(), mask.affine, atol=1e-4)), "values": numpy.unique(mask.dataobj).tolist()}))`;
-  const paths = [join(folder, 'turned', 'patient', 'img.nii.gz'), join(folder, 'masks', 'patient.nii.gz')];
+  const paths = [join(folder, 'turned', 'patient', 'img.nii.gz'), join(folder, 'masks', 'patient', 'pred.nii.gz')];
   assert.deepEqual(askOracle(read, ...paths), { shape: true, affine: true, qform: true, values: [0, 1] });
 });
 

@@ -174,7 +174,13 @@ function requireEveryPart(report: SplitReport, fractions: SplitOptions['fraction
     report.samples === 'subjects'
       ? ['parts', 'give more subjects or groups, or other fractions.']
       : ['classes', 'give more images or groups of these classes, other fractions, or --strategy stratified.'];
-  throw new UserError(`the split leaves ${what} out: ${missing.join('; ')}.`, advice);
+  const groups = PARTS.reduce((sum, part) => sum + report.groups[part], 0);
+  const samples = PARTS.reduce((sum, part) => sum + report.totals[part], 0);
+  const torn =
+    groups < samples
+      ? ` The group key puts ${samples} ${report.samples} into ${groups} group${groups === 1 ? '' : 's'}.`
+      : '';
+  throw new UserError(`the split leaves ${what} out: ${missing.join('; ')}.${torn}`, advice);
 }
 
 /** What an earlier split left in a part could stand in another part now. */
