@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
-import { listCheckpoints } from '../../training/engine/checkpoint-list';
+import { listCheckpoints } from '../../training/engine/checkpoints/checkpoint-list';
 import { tensorflowFolder } from '../../training/native/install';
 import { scanline, start, TINY } from '../training/command-line';
 import { writeDataset } from '../training/sample-images';

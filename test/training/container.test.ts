@@ -6,7 +6,7 @@ import { before, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { create } from 'tar';
 import { inBase, trainingEnvironment } from '../../training/container';
-import { listCheckpoints } from '../../training/engine/checkpoint';
+import { listCheckpoints } from '../../training/engine/checkpoints/checkpoint';
 import { type Ended, metricLines, type Running, start } from './command-line';
 import { stripes, writeDataset, writeGrey } from './sample-images';
 import { temporaryFolder } from './temporary-folder';

@@ -5,7 +5,7 @@ import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import { listCheckpoints } from '../../training/engine/checkpoint-list';
+import { listCheckpoints } from '../../training/engine/checkpoints/checkpoint-list';
 import { UserError } from '../../training/errors';
 import { explain, explainSignal } from '../../training/faults';
 import { packageRoot } from '../../training/native/cache';

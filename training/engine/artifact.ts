@@ -14,10 +14,10 @@ import { buildNetwork, type NetworkShape } from '../models';
 import type { Network } from '../models/network';
 import { tensorflowVersion } from '../native/install';
 import { flavour } from '../native/tensorflow';
-import { Inference } from './inference';
 import { Model, type Weights } from './model';
-import { imageInput, type NetworkInput, probabilities, windowInput } from './preprocessing';
-import { readSafetensors, writeSafetensors } from './safetensors';
+import { Inference } from './prediction/inference';
+import { imageInput, type NetworkInput, probabilities, windowInput } from './prediction/preprocessing';
+import { readSafetensors, writeSafetensors } from './weights/safetensors';
 
 /** What config.json holds: all that a network is rebuilt from, besides its weights. */
 export interface ClassifierConfig {

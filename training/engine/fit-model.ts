@@ -5,18 +5,18 @@ import { parameterCount } from '../models/network';
 import { inspectMachine } from '../native/machine';
 import { backend, native } from '../native/tensorflow';
 import { inputOf, networkShape, trainingNetworkOf } from './artifact';
-import type { Trainee } from './checkpoint';
+import type { Trainee } from './checkpoints/checkpoint';
 import type { FitOptions } from './fit';
-import { Inference } from './inference';
 import { Model } from './model';
 import { LossScale } from './optimization/loss-scale';
 import { makeOptimizer } from './optimization/optimizers';
 import type { Updater } from './optimization/updater';
 import { choosePrecision } from './precision';
-import type { NetworkInput } from './preprocessing';
+import { Inference } from './prediction/inference';
+import type { NetworkInput } from './prediction/preprocessing';
 import type { Task } from './tasks';
 import { TrainingStep } from './training-step';
-import { describeTransfer, frozenParameters, planTransfer, readPretrained, replaceable } from './transfer';
+import { describeTransfer, frozenParameters, planTransfer, readPretrained, replaceable } from './weights/transfer';
 
 export interface FitModel {
   /** The weights, and all that a checkpoint holds beside them. */

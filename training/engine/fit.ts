@@ -14,7 +14,7 @@ import { SystemMetrics } from '../tracking/system-metrics';
 import { TensorBoard } from '../tracking/tensorboard';
 import type { RunStatus } from '../tracking/tracker';
 import { readWeights, writeServable } from './artifact';
-import { bestOf, modeOf, ranked, scoreOf } from './best';
+import { bestOf, modeOf, ranked, scoreOf } from './checkpoints/best';
 import {
   Checkpoints,
   type EpochRecord,
@@ -22,7 +22,7 @@ import {
   listCheckpoints,
   type Progress,
   startOfTraining,
-} from './checkpoint';
+} from './checkpoints/checkpoint';
 import { fitModel } from './fit-model';
 import { learningRate, Plateau } from './optimization/schedules';
 import { Speed } from './speed';

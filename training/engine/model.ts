@@ -6,7 +6,7 @@ import { makePass, type Network, type ParameterSpec, type Pass } from '../models
 import { tf } from '../native/tensorflow';
 import { filled } from '../ops/op';
 import { randomNormal, randomUniform } from '../ops/random';
-import { permute } from './permute';
+import { permute } from './weights/permute';
 
 /** What PyTorch keeps beside running statistics: how many batches they have seen. */
 const COUNTER = 'num_batches_tracked';

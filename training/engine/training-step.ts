@@ -6,7 +6,7 @@ import { tf } from '../native/tensorflow';
 import type { Model } from './model';
 import type { Optimizer } from './optimization/optimizers';
 import { type UpdateInput, type UpdateOptions, Updater } from './optimization/updater';
-import type { NetworkInput } from './preprocessing';
+import type { NetworkInput } from './prediction/preprocessing';
 import type { TaskBatch } from './tasks/task';
 
 export interface StepOptions extends UpdateOptions, NetworkInput {

@@ -236,7 +236,10 @@ export const MODEL_HYPERPARAMETERS = [
     default: [16],
     models: ['vit', 'swinunetr'],
     modelDefaults: { swinunetr: [2] },
-    description: 'sides of a patch: one number, or of the ViT height,width',
+    // the sides of a crop are multiples of its fifth power
+    modelMax: { swinunetr: 4 },
+    description:
+      'sides of the patch that becomes a token: one number, or of the ViT height,width; for SegResNet and UNet another name of roi_size',
   },
   {
     name: 'hidden_size',

@@ -3,7 +3,7 @@ import { decodeImage, type ImageSize } from '../data/decode';
 import { decodeDicomImage } from '../data/dicom-image';
 import { isDicomFile } from '../data/volumes/dicom-file';
 import type { OpenClassifier } from '../engine/artifact';
-import { interpret, type Prediction } from '../engine/predict';
+import { interpret, type Prediction } from '../engine/prediction/predict';
 import { onlyFile, writeJson } from './answers';
 import { mapOf, overlay, rowsOf } from './explanations';
 import { Refusal } from './refusal';

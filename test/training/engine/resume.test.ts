@@ -4,7 +4,7 @@ import { cpSync, existsSync, readdirSync, readFileSync, truncateSync } from 'nod
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import { listCheckpoints, type Progress } from '../../../training/engine/checkpoint';
+import { listCheckpoints, type Progress } from '../../../training/engine/checkpoints/checkpoint';
 import { fit } from '../../../training/engine/fit';
 import { readHyperparameters } from '../../../training/settings';
 import { assertClose } from '../assert-close';

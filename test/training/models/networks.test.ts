@@ -8,7 +8,7 @@ import { EagerRuntime } from '../../../training/compiler/eager';
 import type { Runtime, Values } from '../../../training/compiler/runtime';
 import { writeSavedModel } from '../../../training/compiler/saved-model';
 import { Model, toStateDict } from '../../../training/engine/model';
-import { readSafetensors, writeSafetensors } from '../../../training/engine/safetensors';
+import { readSafetensors, writeSafetensors } from '../../../training/engine/weights/safetensors';
 import { UserError } from '../../../training/errors';
 import { buildNetwork } from '../../../training/models';
 import { NORMS, type SpatialDims, UPSAMPLE_MODES } from '../../../training/models/layers';

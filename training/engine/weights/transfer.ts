@@ -1,11 +1,11 @@
 // Fine-tuning: which weights of another training a network takes, which of them stay frozen, and which learn more slowly.
 import { existsSync, statSync } from 'node:fs';
-import { UserError } from '../errors';
-import type { Hyperparameters } from '../hyperparameters';
-import { buildNetwork, type NetworkShape } from '../models';
-import type { Network } from '../models/network';
-import { findArtifact, readWeights } from './artifact';
-import { torchShape, type Weights } from './model';
+import { UserError } from '../../errors';
+import type { Hyperparameters } from '../../hyperparameters';
+import { buildNetwork, type NetworkShape } from '../../models';
+import type { Network } from '../../models/network';
+import { findArtifact, readWeights } from '../artifact';
+import { torchShape, type Weights } from '../model';
 import { readSafetensors } from './safetensors';
 
 /** Parameters that may differ from those of another training: they depend on the classes, or on the channels of the images. */

@@ -1,7 +1,7 @@
 // What happens to raw pixel values before the network, inside the graph: so that a model takes images as they are.
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
-import type { ImageSize } from '../data/decode';
-import { tf } from '../native/tensorflow';
+import type { ImageSize } from '../../data/decode';
+import { tf } from '../../native/tensorflow';
 
 export type Normalization = 'minmax' | 'zscore' | 'none';
 

@@ -2,10 +2,10 @@
 
 import { existsSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
-import { CompiledRuntime } from '../compiler/compiled';
-import { UserError } from '../errors';
-import { packageRoot } from '../native/cache';
-import { inspectMachine } from '../native/machine';
+import { CompiledRuntime } from '../../compiler/compiled';
+import { UserError } from '../../errors';
+import { packageRoot } from '../../native/cache';
+import { inspectMachine } from '../../native/machine';
 import {
   findArtifact,
   inputOf,
@@ -15,8 +15,8 @@ import {
   readWeights,
   writeServable,
   writeWeights,
-} from './artifact';
-import { Model, toStateDict, type Weights } from './model';
+} from '../artifact';
+import { Model, toStateDict, type Weights } from '../model';
 import { readSafetensors, writeSafetensors } from './safetensors';
 import { unwrapped } from './transfer';
 

@@ -2,15 +2,15 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { cp, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import type { Values, Variable } from '../compiler/runtime';
-import { UserError } from '../errors';
-import { type ModelConfig, SCORE_FILE, type Score, writeWeights } from './artifact';
+import type { Values, Variable } from '../../compiler/runtime';
+import { UserError } from '../../errors';
+import { type ModelConfig, SCORE_FILE, type Score, writeWeights } from '../artifact';
+import { type Averages, type Model, toStateDict, type Weights } from '../model';
+import type { LossScaleState } from '../optimization/loss-scale';
+import type { PlateauState } from '../optimization/schedules';
+import type { Accumulated } from '../optimization/updater';
+import { readSafetensors, writeSafetensors } from '../weights/safetensors';
 import { listCheckpoints } from './checkpoint-list';
-import { type Averages, type Model, toStateDict, type Weights } from './model';
-import type { LossScaleState } from './optimization/loss-scale';
-import type { PlateauState } from './optimization/schedules';
-import type { Accumulated } from './optimization/updater';
-import { readSafetensors, writeSafetensors } from './safetensors';
 
 export { listCheckpoints };
 

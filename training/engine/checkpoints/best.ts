@@ -1,5 +1,5 @@
 // Which validation was the best: by the metric that is monitored, as many as are kept.
-import { UserError } from '../errors';
+import { UserError } from '../../errors';
 import type { BestModel, EpochRecord, Progress } from './checkpoint';
 
 export type Mode = 'min' | 'max';

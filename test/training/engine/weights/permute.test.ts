@@ -1,7 +1,7 @@
 // Reordering axes: against the definition, value by value.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { permute } from '../../../training/engine/permute';
+import { permute } from '../../../../training/engine/weights/permute';
 
 const count = (length: number) => Float32Array.from({ length }, (_, i) => i);
 

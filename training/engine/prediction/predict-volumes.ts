@@ -1,21 +1,21 @@
 // Masks of volumes, by a segmenter in a folder, in the space of the files that were given.
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type LabelClass, toValues } from '../data/volumes/dataset-json';
+import { type LabelClass, toValues } from '../../data/volumes/dataset-json';
 import {
   channelsOf,
   VolumeLoader,
   type VolumeLoaderOptions,
   VolumePool,
   type WholeVolume,
-} from '../data/volumes/loader';
-import { writeNifti } from '../data/volumes/nifti';
-import { prepareTransforms } from '../data/volumes/recipe';
-import { type Subject, subjectsToPredict } from '../data/volumes/subjects';
-import { labelsOnGrid } from '../data/volumes/transforms/resample';
-import { type Labels, spacingOf } from '../data/volumes/volume';
-import { UserError } from '../errors';
-import type { OpenModel, SegmenterConfig } from './artifact';
+} from '../../data/volumes/loader';
+import { writeNifti } from '../../data/volumes/nifti';
+import { prepareTransforms } from '../../data/volumes/recipe';
+import { type Subject, subjectsToPredict } from '../../data/volumes/subjects';
+import { labelsOnGrid } from '../../data/volumes/transforms/resample';
+import { type Labels, spacingOf } from '../../data/volumes/volume';
+import { UserError } from '../../errors';
+import type { OpenModel, SegmenterConfig } from '../artifact';
 import { segment } from './segmentation';
 
 export interface VolumePrediction {

@@ -1,10 +1,10 @@
 // What a model says of images: logits for batches, metrics over a data set.
-import type { Program, Runtime, Values } from '../compiler/runtime';
-import type { Batch, Loader } from '../data/loader';
-import { UserError } from '../errors';
-import type { Explanation } from '../models/network';
-import { ClassificationCounter, type ClassificationMetrics } from './metrics/classification';
-import type { Averages, Model } from './model';
+import type { Program, Runtime, Values } from '../../compiler/runtime';
+import type { Batch, Loader } from '../../data/loader';
+import { UserError } from '../../errors';
+import type { Explanation } from '../../models/network';
+import { ClassificationCounter, type ClassificationMetrics } from '../metrics/classification';
+import type { Averages, Model } from '../model';
 import type { NetworkInput } from './preprocessing';
 
 /** The inference program of a model: samples in, logits out. */

@@ -6,9 +6,9 @@ import {
   type SlidingWindowOptions,
   slidingWindow,
   slidingWindowSlabs,
-} from '../../../training/engine/sliding-window';
-import { assertClose } from '../assert-close';
-import { readFixture } from '../fixture';
+} from '../../../../training/engine/prediction/sliding-window';
+import { assertClose } from '../../assert-close';
+import { readFixture } from '../../fixture';
 
 interface Case {
   readonly shape: number[];

@@ -1,13 +1,17 @@
 // What a model says of whole volumes, window by window: the class of each voxel, and how that agrees with labels.
 
-import type { WholeVolume } from '../data/volumes/loader';
-import { spacingOf, voxels } from '../data/volumes/volume';
-import { UserError } from '../errors';
-import type { Hyperparameters } from '../hyperparameters';
-import type { SegmenterConfig } from './artifact';
+import type { WholeVolume } from '../../data/volumes/loader';
+import { spacingOf, voxels } from '../../data/volumes/volume';
+import { UserError } from '../../errors';
+import type { Hyperparameters } from '../../hyperparameters';
+import type { SegmenterConfig } from '../artifact';
+import { argmax } from '../metrics/classification';
+import {
+  SegmentationCounter,
+  type SegmentationCounterOptions,
+  type SegmentationMetrics,
+} from '../metrics/segmentation';
 import type { Inference } from './inference';
-import { argmax } from './metrics/classification';
-import { SegmentationCounter, type SegmentationCounterOptions, type SegmentationMetrics } from './metrics/segmentation';
 import { slidingWindowSlabs } from './sliding-window';
 
 type Windows = Pick<Hyperparameters, 'overlap' | 'sw_batch_size' | 'sw_mode'>;

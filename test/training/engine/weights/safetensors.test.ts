@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { Values } from '../../../training/compiler/runtime';
-import { readSafetensors, writeSafetensors } from '../../../training/engine/safetensors';
-import { UserError } from '../../../training/errors';
-import { askOracle, withoutOracle } from '../oracle';
-import { temporaryFolder } from '../temporary-folder';
+import type { Values } from '../../../../training/compiler/runtime';
+import { readSafetensors, writeSafetensors } from '../../../../training/engine/weights/safetensors';
+import { UserError } from '../../../../training/errors';
+import { askOracle, withoutOracle } from '../../oracle';
+import { temporaryFolder } from '../../temporary-folder';
 
 const folder = temporaryFolder();
 const tensors = new Map<string, Values>([

@@ -1,8 +1,8 @@
 // Reads and writes safetensors (https://huggingface.co/docs/safetensors): an 8-byte header length, a JSON header, then the raw values.
 import { type FileHandle, open } from 'node:fs/promises';
-import type { Values } from '../compiler/runtime';
-import { UserError } from '../errors';
-import type { TensorData } from '../native/addon';
+import type { Values } from '../../compiler/runtime';
+import { UserError } from '../../errors';
+import type { TensorData } from '../../native/addon';
 
 /** Of 16 bits, as float32 has them: [sign, exponent, mantissa] of IEEE's half. */
 function fromHalf(bits: number): number {

@@ -1,5 +1,5 @@
 // Evaluation results as SageMaker's model registry shows them.
-import type { ClassificationMetrics } from './metrics/classification';
+import type { ClassificationMetrics } from '../metrics/classification';
 import type { VolumeScores } from './segmentation';
 
 interface Metric {

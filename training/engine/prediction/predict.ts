@@ -1,13 +1,13 @@
 // Predictions for images or volumes, by a model in a folder.
 import { statSync } from 'node:fs';
-import { CompiledRuntime } from '../compiler/compiled';
-import { imagesBelow } from '../data/image-folders';
-import { DecodePool, Loader, type OnBadFile } from '../data/loader';
-import { UserError } from '../errors';
-import { inspectMachine } from '../native/machine';
-import { backend, native } from '../native/tensorflow';
-import { classifies, type OpenClassifier, type OpenModel, openModel, type SegmenterConfig } from './artifact';
-import { argmax, softmax } from './metrics/classification';
+import { CompiledRuntime } from '../../compiler/compiled';
+import { imagesBelow } from '../../data/image-folders';
+import { DecodePool, Loader, type OnBadFile } from '../../data/loader';
+import { UserError } from '../../errors';
+import { inspectMachine } from '../../native/machine';
+import { backend, native } from '../../native/tensorflow';
+import { classifies, type OpenClassifier, type OpenModel, openModel, type SegmenterConfig } from '../artifact';
+import { argmax, softmax } from '../metrics/classification';
 import { predictVolumes, type VolumePrediction } from './predict-volumes';
 
 /** What a classifier says of an image. */

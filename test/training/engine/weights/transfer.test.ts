@@ -4,12 +4,12 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
-import { readSafetensors, writeSafetensors } from '../../../training/engine/safetensors';
-import { packageRoot } from '../../../training/native/cache';
-import { metricLines, scanline, TINY } from '../command-line';
-import { askOracle, withoutOracle } from '../oracle';
-import { stripes, writeDataset, writeGrey } from '../sample-images';
-import { temporaryFolder } from '../temporary-folder';
+import { readSafetensors, writeSafetensors } from '../../../../training/engine/weights/safetensors';
+import { packageRoot } from '../../../../training/native/cache';
+import { metricLines, scanline, TINY } from '../../command-line';
+import { askOracle, withoutOracle } from '../../oracle';
+import { stripes, writeDataset, writeGrey } from '../../sample-images';
+import { temporaryFolder } from '../../temporary-folder';
 
 const folder = temporaryFolder();
 const data = join(folder, 'data');
