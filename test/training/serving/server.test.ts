@@ -139,8 +139,10 @@ test('several images of one request are answered in their order', async () => {
 });
 
 test('a list of one instance is answered with a list', async () => {
-  const answer = await post(JSON.stringify({ instances: [encoded()] }), 'application/json');
-  assert.equal(((await answer.json()) as { predictions: Result[] }).predictions.length, 1);
+  for (const list of [{ instances: [encoded()] }, [encoded()]]) {
+    const answer = await post(JSON.stringify(list), 'application/json');
+    assert.equal(((await answer.json()) as { predictions: Result[] }).predictions.length, 1);
+  }
 });
 
 test('CSV has the label, and the probabilities in the order of the classes', async () => {

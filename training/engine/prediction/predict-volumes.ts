@@ -43,7 +43,11 @@ export function labelClasses({ classes, labels }: SegmenterConfig): LabelClass[]
   return classes.map((name, i) => ({ name, value: labels[i] as number }));
 }
 
-/** The mask of a prepared volume. @param signal ends it between two windows, by throwing its reason */
+/**
+ * The mask of a prepared volume, on the grid of its `source`.
+ *
+ * @param signal ends it between two windows, by throwing its reason
+ */
 export async function maskOf(
   { config, inference }: OpenModel<SegmenterConfig>,
   volume: Pick<WholeVolume, 'images' | 'shape' | 'affine' | 'source'>,
