@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import autocannon from 'autocannon';
 import { Command } from 'commander';
 import sharp from 'sharp';
-import { findContainerTool, runTool } from '../lib/local/container-tool';
+import { findContainerTool, runTool } from '../lib/local/jobs/container-tool';
 import { CompiledRuntime } from '../training/compiler/compiled';
 import { type ClassifierConfig, networkOf, writeWeights } from '../training/engine/artifact';
 import { Model, toStateDict } from '../training/engine/model';

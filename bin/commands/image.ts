@@ -73,7 +73,7 @@ Examples:
     )
     .action(async (folder: string | undefined, options: BuildOptions) => {
       const { buildRecipe, folderRecipe, ownRecipe } = await import('../../lib/operations/image/recipe.js');
-      const { findContainerTool } = await import('../../lib/local/container-tool.js');
+      const { findContainerTool } = await import('../../lib/local/jobs/container-tool.js');
       if (folder !== undefined && options.scriptMode)
         throw new UserError(`--script-mode builds Scanline's image, not that of ${folder}.`, 'leave out one of them.');
       const own = options.scriptMode ? 'script-mode' : 'byoc';
@@ -131,7 +131,7 @@ Examples:
       // the AWS SDK's advice on the version of Node.js is not about what is run here
       process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
       const { pushImage } = await import('../../lib/operations/image/push.js');
-      const { findContainerTool } = await import('../../lib/local/container-tool.js');
+      const { findContainerTool } = await import('../../lib/local/jobs/container-tool.js');
       const tool = findContainerTool('build', options.tool);
       const pushed = await pushImage({ ...options, tool, image, region, verifyTls, onLine: tell });
       tell(`✓ pushed ${image} as ${pushed.repositoryUri}:${pushed.tag}`);
@@ -166,7 +166,7 @@ Examples:
     )
     .action(async (image: string, command: string[], options: ShellOptions) => {
       const { openShell } = await import('../../lib/operations/image/shell.js');
-      const { findContainerTool } = await import('../../lib/local/container-tool.js');
+      const { findContainerTool } = await import('../../lib/local/jobs/container-tool.js');
       const channels = Object.fromEntries(
         Object.entries(options.channel).map(([name, folder]) => [name, resolve(folder)] as const),
       );
@@ -185,7 +185,7 @@ function sbomCommand(): Command {
     .addHelpText('after', '\nExample:\n  scanline image sbom > sbom.cdx.json\n')
     .action(async (image: string, options: { tool?: string }) => {
       const { billOfMaterials } = await import('../../lib/operations/image/shell.js');
-      const { findContainerTool } = await import('../../lib/local/container-tool.js');
+      const { findContainerTool } = await import('../../lib/local/jobs/container-tool.js');
       process.stdout.write(await billOfMaterials(findContainerTool('run', options.tool), image));
     });
 }

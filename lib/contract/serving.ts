@@ -2,7 +2,7 @@
 import { cpSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { extract } from 'tar';
-import { freePort } from '../local/endpoints';
+import { freePort } from '../local/models/endpoints';
 import type { Findings } from './points';
 import { type Answer, type Body, open, send, told } from './requests';
 import { baseOf, filesBelow, inSeconds, Run, type Subject, wait } from './subject';

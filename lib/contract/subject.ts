@@ -1,7 +1,7 @@
 // The container under test: runs of it, each with a folder of its own in place of /opt/ml.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import type { ContainerRequest, Executor, RunningContainer } from '../local/executor';
+import type { ContainerRequest, Executor, RunningContainer } from '../local/jobs/executor';
 
 /** Seconds that SageMaker gives; the tests of this kit give less. */
 export interface Limits {

@@ -1,7 +1,7 @@
 // SageMaker's protocols over HTTP: AWS JSON 1.1 for the control plane, the runtime's REST for invocations.
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
-import type { Endpoints } from './endpoints';
 import { ServiceError } from './errors';
+import type { Endpoints } from './models/endpoints';
 import { unique } from './names';
 import type { Operation } from './operations';
 

@@ -13,7 +13,7 @@ import {
   GetLifecyclePolicyCommand,
   PutImageCommand,
 } from '@aws-sdk/client-ecr';
-import { imageId } from '../../lib/local/container-tool';
+import { imageId } from '../../lib/local/jobs/container-tool';
 import { ecrCredentials } from '../../lib/operations/image/registry';
 import { packageRoot } from '../../training/native/cache';
 import { eventually } from '../lib/local/control-plane';

@@ -1,6 +1,6 @@
 // What tests with real containers stand on: the tool of this machine, and Scanline's image, which they do not build.
 import { spawnSync } from 'node:child_process';
-import { type ContainerTool, findContainerTool, imageId } from '../../lib/local/container-tool';
+import { type ContainerTool, findContainerTool, imageId } from '../../lib/local/jobs/container-tool';
 
 /** Scanline's image by which the tests run what they run. */
 export const IMAGE = process.env.IMAGE ?? 'scanline/byoc:cpu';

@@ -1,7 +1,7 @@
 // Builds images with docker, buildah or podman.
 import { join } from 'node:path';
 import { RegionInfo } from 'aws-cdk-lib/region-info';
-import { type ContainerTool, runTool } from '../../local/container-tool';
+import { type ContainerTool, runTool } from '../../local/jobs/container-tool';
 import { OperationError } from '../errors';
 import { type Credentials, ecrCredentials, ecrRegistry, registryHost, withCredentials } from './registry';
 

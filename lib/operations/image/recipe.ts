@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { FileSystem, IgnoreMode } from 'aws-cdk-lib';
-import { type ContainerTool, imageLabel } from '../../local/container-tool';
+import { type ContainerTool, imageLabel } from '../../local/jobs/container-tool';
 import { OperationError } from '../errors';
 import { type BuildOptions, buildImage } from './build';
 

@@ -13,7 +13,7 @@ import {
   PutLifecyclePolicyCommand,
   type Repository,
 } from '@aws-sdk/client-ecr';
-import type { ContainerTool } from '../../local/container-tool';
+import type { ContainerTool } from '../../local/jobs/container-tool';
 import { OperationError } from '../errors';
 
 /** A registry of ECR by its host: its account, its region. FIPS and China's partitions have the same form. */

@@ -7,7 +7,7 @@ import { type ContractOptions, type Finding, POINTS, type PointId, testContract 
 import { checkImage } from '../../../lib/contract/image';
 import { Findings } from '../../../lib/contract/points';
 import { describeFinding, summarise } from '../../../lib/contract/report';
-import { ProcessExecutor } from '../../../lib/local/executor';
+import { ProcessExecutor } from '../../../lib/local/jobs/executor';
 import { scanline } from '../../training/command-line';
 import { writeDataset } from '../../training/sample-images';
 import { temporaryFolder } from '../../training/temporary-folder';

@@ -1,5 +1,5 @@
 // Gives every Ref and GetAtt of a synthesised template the value that it has on this machine.
-import { ACCOUNT, REGION } from './names';
+import { ACCOUNT, REGION } from '../names';
 
 /** A synthesised CloudFormation template, as far as it is looked into. */
 export interface Template {

@@ -1,7 +1,7 @@
 // References of a template get local values; what has none is refused rather than guessed.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { resolveTemplate } from '../../../lib/local';
+import { resolveTemplate } from '../../../../lib/local';
 
 const template = {
   Mappings: { Accounts: { 'us-east-1': { pytorch: '763104351884' } } },

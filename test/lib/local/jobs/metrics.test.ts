@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { appendFileSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { LogMetrics } from '../../../lib/local/metrics';
-import { temporaryFolder } from '../../training/temporary-folder';
+import { LogMetrics } from '../../../../lib/local/jobs/metrics';
+import { temporaryFolder } from '../../../training/temporary-folder';
 
 const DEFINITIONS = ['loss', 'acc'].map((name) => ({ Name: name, Regex: `^${name}=([0-9.]+)` }));
 

@@ -6,9 +6,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { CreateProcessingJobCommand, type SageMakerClient } from '@aws-sdk/client-sagemaker';
-import { ProcessExecutor } from '../../../lib/local';
-import { temporaryFolder } from '../../training/temporary-folder';
-import { clientsOf, controlPlane, eventually, IMAGE, imageFolder, isRunning, ROLE } from './control-plane';
+import { ProcessExecutor } from '../../../../lib/local';
+import { temporaryFolder } from '../../../training/temporary-folder';
+import { clientsOf, controlPlane, eventually, IMAGE, imageFolder, isRunning, ROLE } from '../control-plane';
 
 /** Writes down the processes that it is: itself, and a child. */
 const SLEEP = 'sleep 300 & echo $$ $! > pids.new; mv pids.new pids; wait';
@@ -32,7 +32,11 @@ async function startJob(client: SageMakerClient, folder: string): Promise<number
 /** Kills a control plane in whose job a command sleeps; the job's processes. */
 async function killedWith(command: string): Promise<number[]> {
   const folder = temporaryFolder();
-  const plane = spawn(process.execPath, [join(__dirname, 'held-plane.js'), folder, imageFolder({ work: command })]);
+  const plane = spawn(process.execPath, [
+    join(__dirname, '..', 'held-plane.js'),
+    folder,
+    imageFolder({ work: command }),
+  ]);
   const [url] = await once(plane.stdout, 'data');
   const exited = once(plane, 'exit');
   try {

@@ -5,8 +5,8 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { dirname } from 'node:path';
+import { invalid } from '../errors';
 import { type ContainerTool, runTool } from './container-tool';
-import { invalid } from './errors';
 import type { ContainerRequest, Executor, RunningContainer } from './executor';
 
 /** The port on which a server in a container listens, unless it is told another. */

@@ -12,8 +12,8 @@ import {
   type SageMakerClient,
   UpdateModelPackageCommand,
 } from '@aws-sdk/client-sagemaker';
-import { ensureModelPackageGroup } from '../../../lib/operations/execution';
-import { controlPlane, IMAGE, ROLE } from './control-plane';
+import { ensureModelPackageGroup } from '../../../../lib/operations/execution';
+import { controlPlane, IMAGE, ROLE } from '../control-plane';
 
 const container = { Image: IMAGE, ModelDataUrl: 's3://bucket/model.tar.gz' };
 

@@ -9,9 +9,9 @@ import type {
   DescribeModelPackageOutput,
   ModelPackageSummary,
 } from '@aws-sdk/client-sagemaker';
-import { invalid, ServiceError } from './errors';
-import { arn, nameOf, requireName } from './names';
-import { Collection } from './store';
+import { invalid, ServiceError } from '../errors';
+import { arn, nameOf, requireName } from '../names';
+import { Collection } from '../store';
 
 /** What a model's containers are started from. */
 export interface ContainerSource {

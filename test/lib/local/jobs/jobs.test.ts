@@ -15,9 +15,9 @@ import {
   StopTrainingJobCommand,
 } from '@aws-sdk/client-sagemaker';
 import { extract } from 'tar';
-import type { JobKind } from '../../../lib/local/jobs/runner';
-import { temporaryFolder } from '../../training/temporary-folder';
-import { controlPlane, eventually, IMAGE, ROLE, type TestPlane } from './control-plane';
+import type { JobKind } from '../../../../lib/local/jobs/runner';
+import { temporaryFolder } from '../../../training/temporary-folder';
+import { controlPlane, eventually, IMAGE, ROLE, type TestPlane } from '../control-plane';
 
 function processingJob(name: string, parts: Partial<CreateProcessingJobCommandInput> = {}) {
   return new CreateProcessingJobCommand({

@@ -10,12 +10,12 @@ import type {
   UpdateEndpointInput,
 } from '@aws-sdk/client-sagemaker';
 import { extract } from 'tar';
-import { invalid, ServiceError } from './errors';
-import type { Executor, RunningContainer } from './executor';
-import { arn, requireName } from './names';
+import { invalid, ServiceError } from '../errors';
+import type { Executor, RunningContainer } from '../jobs/executor';
+import { arn, requireName } from '../names';
+import type { FolderS3 } from '../s3';
+import { Collection } from '../store';
 import type { Registry } from './registry';
-import type { FolderS3 } from './s3';
-import { Collection } from './store';
 
 /** Milliseconds in which a container must answer /ping: SageMaker's deadlines for one ping and for the first healthy one. */
 const PING_DEADLINE = 2_000;

@@ -4,8 +4,8 @@ import { closeSync, existsSync, lstatSync, mkdirSync, openSync, symlinkSync } fr
 import type { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
-import { ServiceError } from './errors';
-import { insideOptMl } from './names';
+import { ServiceError } from '../errors';
+import { insideOptMl } from '../names';
 
 export interface ContainerRequest {
   readonly image: string;

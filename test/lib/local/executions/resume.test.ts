@@ -11,8 +11,8 @@ import {
   ListPipelineExecutionStepsCommand,
   type SageMakerClient,
 } from '@aws-sdk/client-sagemaker';
-import { startLocalSageMaker } from '../../../lib/local';
-import { pushPipeline, startExecution } from '../../../lib/operations/execution';
+import { startLocalSageMaker } from '../../../../lib/local';
+import { pushPipeline, startExecution } from '../../../../lib/operations/execution';
 import {
   ConditionStep,
   greaterThan,
@@ -21,9 +21,9 @@ import {
   Pipeline,
   ProcessingStep,
   type Step,
-} from '../../../lib/pipeline';
-import { temporaryFolder } from '../../training/temporary-folder';
-import { clientsOf, endOf, eventually, IMAGE, imageFolder, ROLE } from './control-plane';
+} from '../../../../lib/pipeline';
+import { temporaryFolder } from '../../../training/temporary-folder';
+import { clientsOf, endOf, eventually, IMAGE, imageFolder, ROLE } from '../control-plane';
 
 /** Each command writes its name down when it begins; the second waits at its first run until somebody ends it. */
 function scripts(folder: string): Record<string, string> {
@@ -84,7 +84,7 @@ const begun = (folder: string) =>
   existsSync(join(folder, 'begun')) ? readFileSync(join(folder, 'begun'), 'utf8').trim().split('\n') : [];
 
 async function heldPlane(folder: string, image: string): Promise<{ child: ChildProcess; client: SageMakerClient }> {
-  const child = spawn(process.execPath, [join(__dirname, 'held-plane.js'), folder, image]);
+  const child = spawn(process.execPath, [join(__dirname, '..', 'held-plane.js'), folder, image]);
   const [url] = await once(child.stdout, 'data');
   return { child, client: clientsOf(String(url).trim()).client };
 }

@@ -15,10 +15,10 @@ import {
 } from '@aws-sdk/client-sagemaker';
 import { InvokeEndpointCommand } from '@aws-sdk/client-sagemaker-runtime';
 import { create } from 'tar';
-import { deleteEndpoint, deployModel } from '../../../lib/operations/endpoint';
-import { ensureModelPackageGroup } from '../../../lib/operations/execution';
-import { temporaryFolder } from '../../training/temporary-folder';
-import { controlPlane, eventually, IMAGE, isRunning, ROLE, type TestPlane } from './control-plane';
+import { deleteEndpoint, deployModel } from '../../../../lib/operations/endpoint';
+import { ensureModelPackageGroup } from '../../../../lib/operations/execution';
+import { temporaryFolder } from '../../../training/temporary-folder';
+import { controlPlane, eventually, IMAGE, isRunning, ROLE, type TestPlane } from '../control-plane';
 
 /** A model server of a few lines; it says what it has and what it was asked. */
 const SERVER = `

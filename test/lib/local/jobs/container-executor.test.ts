@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { ContainerExecutor, type ContainerSettings } from '../../../lib/local/container-executor';
-import { findContainerTool } from '../../../lib/local/container-tool';
-import { temporaryFolder } from '../../training/temporary-folder';
+import { ContainerExecutor, type ContainerSettings } from '../../../../lib/local/jobs/container-executor';
+import { findContainerTool } from '../../../../lib/local/jobs/container-tool';
+import { temporaryFolder } from '../../../training/temporary-folder';
 
 const REQUEST = {
   image: 'registry.test/a:1',

@@ -1,7 +1,7 @@
 // Expressions and conditions get their values while a pipeline runs.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { follow, holds, resolve, type Values } from '../../../lib/local/resolve';
+import { follow, holds, resolve, type Values } from '../../../../lib/local/executions/resolve';
 
 const values: Values = {
   parameters: { Name: 'mri', Epochs: 3, Resume: false },
