@@ -1,8 +1,8 @@
 // scanline train: trains a classifier on folders of images.
 import { Command, Option } from 'commander';
-import { allowed, HYPERPARAMETERS, type HyperparameterSpec } from '../../training/hyperparameters';
 import { readHyperparameters } from '../../training/settings';
 import { duration, positiveInteger } from './arguments';
+import { addHyperparameterOptions, typedHyperparameters } from './hyperparameter-options';
 
 interface Options {
   data?: string;
@@ -21,20 +21,6 @@ interface Options {
   overfitBatches?: number;
   maxTime?: number;
   onBadFile: 'fail' | 'skip';
-}
-
-function hyperparameterOption(spec: HyperparameterSpec): Option {
-  const own = Object.entries(spec.modelDefaults ?? {}).map(([family, value]) => `, ${value} for ${family}`);
-  const preset = spec.default === undefined ? '' : `, default ${spec.default}${own.join('')}`;
-  return new Option(`--${spec.name} <value>`, `${spec.description} (${allowed(spec)}${preset})`);
-}
-
-const names = new Set<string>(HYPERPARAMETERS.map(({ name }) => name));
-
-/** Only what was typed: a default must not win over a file or the environment. */
-function typedHyperparameters(options: Record<string, unknown>): Record<string, unknown> {
-  const typed = Object.entries(options).filter(([name, value]) => names.has(name) && value !== undefined);
-  return { ...(options.model !== undefined && { model_name: options.model }), ...Object.fromEntries(typed) };
 }
 
 export function trainCommand(): Command {
@@ -60,10 +46,8 @@ export function trainCommand(): Command {
     .option('--threads <number>', 'cores to use (default: all)', positiveInteger)
     .option('--fast-dev-run', 'one batch of each part through all of it, to see that it works; keeps nothing')
     .option('--overfit-batches <number>', 'learn so many batches by heart, to see that it learns', positiveInteger)
-    .option('--max-time <duration>', 'end with the best so far after e.g. 45m, 1h30m or 00:01:30:00', duration)
-    .optionsGroup('Hyperparameters:');
-  for (const spec of HYPERPARAMETERS) command.addOption(hyperparameterOption(spec));
-  return command
+    .option('--max-time <duration>', 'end with the best so far after e.g. 45m, 1h30m or 00:01:30:00', duration);
+  return addHyperparameterOptions(command)
     .addHelpText(
       'after',
       `

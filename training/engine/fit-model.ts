@@ -34,7 +34,11 @@ export interface FitModel {
 }
 
 /** @throws UserError for settings that contradict each other, or weights that do not fit */
-export async function fitModel(options: FitOptions, task: Task, line: (text: string) => void): Promise<FitModel> {
+export async function fitModel(
+  options: FitOptions,
+  task: Pick<Task, 'config' | 'loss'>,
+  line: (text: string) => void,
+): Promise<FitModel> {
   const { hyperparameters: h, eager = false } = options;
   const threads = options.threads ?? inspectMachine().cores;
   native.setKernelThreads(threads);
