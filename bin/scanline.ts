@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { explain } from '../training/faults';
 import { packageRoot } from '../training/native/cache';
+import { benchCommand } from './commands/bench';
 import { checkCommand } from './commands/check';
 import { contractCommand } from './commands/contract';
 import { dataCommand } from './commands/data';
@@ -50,6 +51,7 @@ for (const subcommand of [
   splitCommand(),
   trainCommand(),
   predictCommand(),
+  benchCommand(),
   tensorboardCommand(),
   weightsCommand(),
 ])

@@ -39,7 +39,7 @@ export interface FitModel {
  */
 export async function fitModel(
   options: FitOptions,
-  task: Task,
+  task: Pick<Task, 'config' | 'loss'>,
   { line, isNew }: { line: (text: string) => void; isNew: boolean },
 ): Promise<FitModel> {
   const { hyperparameters: h, eager = false } = options;
