@@ -1,10 +1,16 @@
 // DenseNet (Huang et al., https://arxiv.org/abs/1608.06993), the architecture, options and parameter names of MONAI's.
-import type { Tensor } from '@tensorflow/tfjs-node-gpu';
+import {
+  isDenseBlockForOwnKernels,
+  type DenseLayer as TrainedLayer,
+  type TrainedNorm,
+  denseBlock as trainedDenseBlock,
+} from '../ops/dense-block';
 import { pooledClassifier } from './explanation';
 import {
   type ActivationName,
   averagePooling,
   batchNormalization,
+  batchNormOf,
   type ConcatenatingLayer,
   type ConvolutionOptions,
   convolution,
@@ -61,15 +67,44 @@ function denseLayer(scope: Scope, channels: number, options: Required<DenseNetOp
   return (features, pass) => grow(normalize(features, pass), pass);
 }
 
-/** Each layer sees the features of all before it; they stay apart, for only the normalisation that follows reads them. */
-function denseBlock(scope: Scope, count: number, channels: number, options: Required<DenseNetOptions>) {
-  const layers = Array.from({ length: count }, (_, index) =>
-    denseLayer(scope.at(`denselayer${index + 1}`), channels + index * options.growthRate, options),
-  );
-  return (x: Tensor, pass: Pass): Tensor[] => {
+/** What a layer gives to kernels that do a whole block; undefined where they are not made for it. */
+function trainedLayer(scope: Scope, pass: Pass): TrainedLayer | undefined {
+  const layers = scope.at('layers');
+  const [norm1, norm2] = ['norm1', 'norm2'].map((name) => trainedNorm(layers.at(name), pass));
+  const [weight1, weight2] = ['conv1', 'conv2'].map((name) => pass.parameter(layers.at(name).nameOf('weight')));
+  return norm1 && norm2 && weight1 && weight2 && { norm1, weight1, norm2, weight2 };
+}
+
+function trainedNorm(scope: Scope, pass: Pass): TrainedNorm | undefined {
+  const { update, ...norm } = batchNormOf(scope)(pass);
+  return update && { ...norm, update };
+}
+
+/**
+ * Each layer sees the features of all before it; they stay apart, for only the normalisation that follows reads them.
+ *
+ * @param closing the scope of the batch normalisation of all features at the end
+ */
+function denseBlock(
+  scope: Scope,
+  count: number,
+  channels: number,
+  closing: Scope,
+  options: Required<DenseNetOptions>,
+): Layer {
+  const scopes = Array.from({ length: count }, (_, index) => scope.at(`denselayer${index + 1}`));
+  const layers = scopes.map((scope, index) => denseLayer(scope, channels + index * options.growthRate, options));
+  const normalize = batchNormalization(closing, channels + count * options.growthRate, options.activation);
+  const whole = options.activation === 'relu' && options.dropout === 0;
+  return (x, pass) => {
+    if (whole && pass.training) {
+      const trained = scopes.flatMap((scope) => trainedLayer(scope, pass) ?? []);
+      const norm = trainedNorm(closing, pass);
+      if (norm && isDenseBlockForOwnKernels(x, trained)) return trainedDenseBlock(x, trained, norm);
+    }
     const features = [x];
     for (const layer of layers) features.push(layer(features, pass));
-    return features;
+    return normalize(features, pass);
   };
 }
 
@@ -91,16 +126,11 @@ export function densenet(options: DenseNetOptions): Network {
     maxPooling(3, { stride: 2, padding: 1 }),
   ];
   complete.blockConfig.forEach((count, index) => {
-    const block = denseBlock(features.at(`denseblock${index + 1}`), count, channels, complete);
-    channels += count * complete.growthRate;
     const last = index === complete.blockConfig.length - 1;
     const transition = features.at(`transition${index + 1}`);
-    const normalize = batchNormalization(
-      last ? features.at('norm5') : transition.at('norm'),
-      channels,
-      complete.activation,
-    );
-    layers.push((x, pass) => normalize(block(x, pass), pass));
+    const closing = last ? features.at('norm5') : transition.at('norm');
+    layers.push(denseBlock(features.at(`denseblock${index + 1}`), count, channels, closing, complete));
+    channels += count * complete.growthRate;
     if (!last) {
       // the other way round than in the paper, for a mean and a 1 x 1 convolution may change places: a quarter of the products
       layers.push(averagePooling(2), conv(transition.at('conv'), channels, Math.floor(channels / 2), { kernel: 1 }));
