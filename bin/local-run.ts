@@ -14,6 +14,7 @@ import {
   startLocalSageMaker,
 } from '../lib/local';
 import { type SynthesizedPipeline, synthesize } from '../lib/operations/assembly';
+import { explainRefusal } from '../lib/operations/client';
 import { deleteEndpoint, deployModel } from '../lib/operations/endpoint';
 import { OperationError } from '../lib/operations/errors';
 import {
@@ -26,12 +27,13 @@ import {
 import { gatherReport, madeBy } from '../lib/operations/execution-report';
 import { heldOutUri, predictHeldOut } from '../lib/operations/held-out';
 import { renderReport } from '../lib/operations/report';
-import type { Results, SamplePrediction } from '../lib/operations/report-results';
+import type { Results, SamplePrediction, SampleVolume } from '../lib/operations/report-results';
 import { allSteps, type StepDefinition } from '../lib/pipeline';
 import { LOCAL_IMAGES_METADATA } from '../lib/stages/sagemaker-pipeline';
 import type { TaskName } from '../training/hyperparameters';
 import { packageRoot } from '../training/native/cache';
 import { provideImages } from './container-images';
+import { predictHeldOutVolumes } from './held-out-volumes';
 import { LIVE, stepTasks, withLines } from './step-tasks';
 
 export interface LocalRunOptions {
@@ -140,7 +142,7 @@ interface Run {
   /** Settles when the execution is over. */
   watching: Promise<void>;
   endpoint: string;
-  samples: readonly SamplePrediction[];
+  samples: readonly SamplePrediction[] | readonly SampleVolume[];
   results: Results;
 }
 
@@ -230,14 +232,15 @@ async function deploy(run: Run): Promise<void> {
   run.endpoint = name;
 }
 
-/** Asks the endpoint about images spread over each class. */
+/** Asks the endpoint about images spread over each class, or about volumes. */
 async function askEndpoint(run: Run): Promise<void> {
   const folder = run.plane.s3.path(await heldOutUri(run.client, run.state.steps));
-  run.samples = await predictHeldOut(run.runtime, run.endpoint, folder);
+  const ofVolumes = run.pipeline.definition.includes('"segmentation_metrics.');
+  run.samples = await (ofVolumes ? predictHeldOutVolumes : predictHeldOut)(run.runtime, run.endpoint, folder);
 }
 
 async function writeReport(run: Run, out: string): Promise<void> {
-  const { client, plane, state, executionArn, pipeline, samples = [] } = run;
+  const { client, plane, state, executionArn, pipeline, samples } = run;
   const pathOf = (uri: string) => plane.s3.path(uri);
   const data = await gatherReport({ client, pipeline: pipeline.name, executionArn, state, samples, pathOf });
   mkdirSync(dirname(out), { recursive: true });
@@ -251,12 +254,33 @@ function printTable(table: readonly (readonly string[])[]): void {
     process.stdout.write(`  ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ')}`.trimEnd().concat('\n'));
 }
 
+function printVolumes(volumes: readonly SampleVolume[]): void {
+  const rows = volumes.flatMap(({ name, classes }) =>
+    classes.map(({ name: className, labelled, predicted, dice }) => [
+      ...[name, className, `${labelled.toFixed(1)} ml`, `${predicted.toFixed(1)} ml`, dice?.toFixed(4) ?? ''],
+    ]),
+  );
+  printTable([['volume', 'class', 'label', 'predicted', 'Dice'], ...rows]);
+  for (const { name, problem } of volumes) if (problem !== undefined) process.stdout.write(`  ${name}: ${problem}\n`);
+  process.stdout.write('\n');
+}
+
+/** What one does next. */
+function printWayOn(out: string): void {
+  process.stdout.write(`report: ${out}\n\n`);
+  process.stdout.write(
+    'your own images: npx scanline run --data FOLDER; on AWS: npx cdk deploy; all commands: npx scanline --help\n',
+  );
+}
+
 function printSummary({ results }: Run, out: string): void {
   if (results.task === 'segmentation') {
+    printVolumes(results.samples);
     const share = (value: number | undefined) => value?.toFixed(4) ?? '';
     const rows = Object.entries(results.classes).map(([name, { dice, iou }]) => [name, share(dice), share(iou)]);
     printTable([['class', 'Dice', 'IoU'], ...rows]);
-    process.stdout.write(`\ndice=${results.dice.toFixed(4)}; mean of the held-out volumes\nreport: ${out}\n`);
+    process.stdout.write(`\ndice=${results.dice.toFixed(4)}; mean of the held-out volumes\n`);
+    printWayOn(out);
     return;
   }
   const rows = results.samples.map(({ file, actual, predicted, probability }) => {
@@ -264,7 +288,8 @@ function printSummary({ results }: Run, out: string): void {
     return [file, actual, predicted, `${(probability * 100).toFixed(1)}%`.padStart(6), mark];
   });
   printTable([['image', 'label', 'predicted', '', ''], ...rows]);
-  process.stdout.write(`\naccuracy=${results.accuracy.toFixed(4)}; on the held-out images\nreport: ${out}\n`);
+  process.stdout.write(`\naccuracy=${results.accuracy.toFixed(4)}; on the held-out images\n`);
+  printWayOn(out);
 }
 
 /** @throws OperationError when the pipeline fails, with the reason and where to read on */
@@ -282,8 +307,6 @@ export async function runLocally(options: LocalRunOptions): Promise<void> {
     process.exit(128 + constants.signals[signal]);
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, stop);
-  // the server of the model answers images alone; of volumes the evaluation tells, and draws
-  const ofVolumes = () => /"segmentation_metrics\./.test(run.pipeline.definition);
   const tasks = new Listr(
     withLines([
       { title: 'Synthesise the app', task: () => synthesiseApp(run, options) },
@@ -294,17 +317,23 @@ export async function runLocally(options: LocalRunOptions): Promise<void> {
         task: (_context, task) => task.newListr(withLines(followSteps(run)), { concurrent: true, exitOnError: false }),
       },
       { title: 'Outcome', task: () => requireSuccess(run) },
-      { title: 'Deploy the model to an endpoint', skip: ofVolumes, task: () => deploy(run) },
-      { title: 'Ask the endpoint about held-out images', skip: ofVolumes, task: () => askEndpoint(run) },
+      { title: 'Deploy the model to an endpoint', task: () => deploy(run) },
+      { title: 'Ask the endpoint about what was held out', task: () => askEndpoint(run) },
       { title: 'Report', task: () => writeReport(run, options.out) },
-      { title: 'Take the endpoint away', skip: ofVolumes, task: () => deleteEndpoint(run.client, run.endpoint) },
+      { title: 'Take the endpoint away', task: () => deleteEndpoint(run.client, run.endpoint) },
     ]),
     // signals are handled above; Listr's own handler would end this process before its jobs have ended
-    { renderer: LIVE ? 'default' : 'silent', registerSignalListeners: false },
+    {
+      renderer: LIVE ? 'default' : 'silent',
+      rendererOptions: { collapseSubtasks: false },
+      registerSignalListeners: false,
+    },
   );
   try {
     await tasks.run();
     printSummary(run, options.out);
+  } catch (error) {
+    throw explainRefusal(error);
   } finally {
     await run.plane?.close();
   }

@@ -9,8 +9,8 @@ function describeMetrics({ metrics }: ExecutionState): string {
   return metrics.map(({ MetricName, Value }) => `${MetricName} ${Number(Value).toPrecision(3)}`).join(', ');
 }
 
-/** Whether tasks are shown as they move, on a terminal; elsewhere each is a line when it has ended. */
-export const LIVE = process.stdout.isTTY === true;
+/** Whether tasks are shown as they move, on a terminal that has a width (one in a container may have none); elsewhere each is a line when it has ended. */
+export const LIVE = process.stdout.isTTY === true && process.stdout.columns > 0;
 
 /**
  * Tasks that show the steps of a definition while an execution goes on; each ends when its step does.
@@ -31,6 +31,7 @@ export function stepTasks(
     title: step.Name,
     task: async (_context, task) => {
       let begun = false;
+      if (LIVE) task.title = `${step.Name} (waits)`;
       for (;;) {
         const record = recordOf(step.Name);
         const state = states();
@@ -38,12 +39,17 @@ export function stepTasks(
           begun = true;
           if (!LIVE) process.stdout.write(`  ${step.Name} has begun\n`);
         }
+        if (LIVE && begun) task.title = `${step.Name} (${seconds(record?.StartTime, new Date()).toFixed(0)} s)`;
         if (record?.StepStatus === 'Executing' && state && record.Metadata?.TrainingJob) {
           const line = describeMetrics(state);
           if (!LIVE && line !== '' && line !== task.output) process.stdout.write(`  ${step.Name}: ${line}\n`);
           task.output = line;
         }
         if (record?.StepStatus === 'Succeeded') {
+          if (record.SelectiveExecutionResult) {
+            task.title = `${step.Name} (of the execution before)`;
+            return;
+          }
           const result = record.Metadata?.Condition ? `: ${record.Metadata.Condition.Outcome}` : '';
           task.title = `${step.Name}${result} (${seconds(record.StartTime, record.EndTime).toFixed(1)} s)`;
           return;
@@ -51,9 +57,11 @@ export function stepTasks(
         if (record?.StepStatus === 'Failed') {
           const message = `${step.Name}: ${record.FailureReason ?? 'failed, for a reason that SageMaker does not tell'}`;
           if (!LIVE) process.stdout.write(`✗ ${message}\n`);
+          task.title = step.Name;
           throw new Error(message);
         }
         if (over()) {
+          task.title = step.Name;
           task.skip(`${step.Name} (${record === undefined ? 'not reached' : record.StepStatus})`);
           return;
         }

@@ -45,7 +45,12 @@ export {
 } from './stages/sagemaker-pipeline';
 export * from './stages/split';
 export * from './stages/tracking';
-export { ByocTraining, type ByocTrainingProps, type TrainingHyperparameters } from './stages/training/byoc-training';
+export {
+  ByocTraining,
+  type ByocTrainingProps,
+  type ForeignHyperparameters,
+  type TrainingHyperparameters,
+} from './stages/training/byoc-training';
 export type { Framework } from './stages/training/framework-image';
 export type { Launcher, LauncherProps } from './stages/training/launcher';
 export {

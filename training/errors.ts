@@ -4,12 +4,10 @@
 export class UserError extends Error {
   override readonly name = 'UserError';
 
-  /**
-   * @param problem what was wrong and where, with what is allowed
-   * @param fix what to do about it
-   */
   constructor(
+    /** What was wrong and where, with what is allowed. */
     readonly problem: string,
+    /** What to do about it. */
     readonly fix: string,
   ) {
     super(`${problem}\n  Fix: ${fix}`);

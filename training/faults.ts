@@ -19,7 +19,8 @@ const LARGER = 'a larger instance_type';
 
 /** What takes less memory than these hyperparameters, what costs the least first. */
 function lessMemory(h: Hyperparameters | undefined): string {
-  if (h === undefined) return `lower batch_size, img_size or roi_size, set precision bf16 or fp16, or take ${LARGER}.`;
+  if (h === undefined)
+    return `lower batch_size, img_size or roi_size, set precision bf16 or fp16 or gradient_checkpointing, or take ${LARGER}.`;
   const half = Math.ceil(h.batch_size / 2);
   const size = SEGMENTERS.has(h.model_name) ? 'roi_size' : 'img_size';
   const ways = [
@@ -27,6 +28,7 @@ function lessMemory(h: Hyperparameters | undefined): string {
       ? [`batch_size ${half} instead of ${h.batch_size} (and accumulate_grad_batches ${h.accumulate_grad_batches * 2})`]
       : []),
     ...(h.precision === 'fp32' ? ['precision bf16 (CPU) or fp16 (GPU) instead of fp32'] : []),
+    ...(h.gradient_checkpointing ? [] : ['gradient_checkpointing true']),
     `a smaller ${size} than ${h[size].join(' x ')}`,
     LARGER,
   ];
@@ -56,8 +58,10 @@ const DENIALS: Readonly<Record<string, readonly [problem: string, fix: string]>>
   ],
   EACCES: [
     `is not for user ${process.getuid?.() ?? ''} to use: permission denied`,
-    'change its owner or its mode, or run the container as root, as SageMaker expects.',
+    'change its owner or its mode, or give another folder; a container runs as root on SageMaker.',
   ],
+  ENOTDIR: ['is no folder, or lies below what is none', 'give another folder, or move the file that is in the way.'],
+  EISDIR: ['is a folder where a file is needed', 'give the path of a file.'],
   EIO: [
     'cannot be read or written: the storage behind it failed',
     'see that its disk or file system (EFS, FSx, S3 mount) is well, then start the job again.',
@@ -67,7 +71,7 @@ const DENIALS: Readonly<Record<string, readonly [problem: string, fix: string]>>
 
 /** Codes that mean the same to a user. */
 const SAME: Readonly<Record<string, string>> = {
-  ...{ EPERM: 'EACCES', ENFILE: 'EMFILE' },
+  ...{ EPERM: 'EACCES', ENFILE: 'EMFILE', EEXIST: 'ENOTDIR' },
   ...{ ESTALE: 'EIO', ENOTCONN: 'EIO', EREMOTEIO: 'EIO', ETIMEDOUT: 'EIO' },
 };
 

@@ -16,6 +16,9 @@ export interface Sources {
   readonly given?: Readonly<Record<string, unknown>>;
 }
 
+/** The name of the source whose words may be other options, too. */
+const COMMAND_LINE = 'command line';
+
 /** What SageMaker itself puts among the hyperparameters: script mode's and the tuner's. */
 const FOREIGN = /^(sagemaker_|_tuning_)/;
 
@@ -33,7 +36,10 @@ function flatten(tree: Readonly<Record<string, unknown>>, from: string, defects:
       const section = full.slice(0, -1).join('.');
       const spec = SPECS.get(name);
       if (FOREIGN.test(name)) continue;
-      if (spec === undefined) defects.push(`${full.join('.')} (${from}) is not a hyperparameter${suggestion(name)}`);
+      if (spec === undefined)
+        defects.push(
+          `${full.join('.')} (${from}) is ${from === COMMAND_LINE ? 'neither an option nor' : 'not'} a hyperparameter${suggestion(name)}`,
+        );
       else if (section !== '' && section !== spec.section) {
         defects.push(`${full.join('.')} (${from}) stands in the wrong section; it is ${spec.section}.${name}`);
       } else values.set(name, { value, from });
@@ -112,7 +118,7 @@ export function readHyperparameters(sources: Sources): Hyperparameters {
     sources.config === undefined ? [] : flatten(readConfig(sources.config), sources.config, defects),
     flatten(readHyperparametersFile(sources.hyperparametersFile), 'hyperparameters.json', defects),
     flatten(readEnvironment(sources.environment), 'SM_HP_*', defects),
-    flatten(sources.given ?? {}, 'command line', defects),
+    flatten(sources.given ?? {}, COMMAND_LINE, defects),
   ];
   const { values, defects: wrong } = resolveHyperparameters(new Map(layers.flatMap((layer) => [...layer])));
   defects.push(...wrong);

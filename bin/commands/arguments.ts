@@ -7,6 +7,11 @@ export function positiveInteger(text: string): number {
   throw new InvalidArgumentError('a whole number of at least 1 is needed');
 }
 
+/** Gathers the values of an option that may be given again. */
+export function collect(text: string, previous: readonly string[] = []): string[] {
+  return [...previous, text];
+}
+
 /** Gathers Name=value of an option that may be given again. */
 export function collectParameter(text: string, previous: Record<string, string>): Record<string, string> {
   const [, name, value] = /^([^=]+)=(.*)$/.exec(text) ?? [];

@@ -132,7 +132,8 @@ export class ContainerExecutor implements Executor {
   }
 
   /** The command line of a container, without the tool. */
-  commandOf({ image, entrypoint, command, environment, base, port, mounts }: ContainerRequest, name: string): string[] {
+  commandOf(request: ContainerRequest, name: string): string[] {
+    const { image, entrypoint, command, environment, base, port, mounts, readOnlyRoot = false } = request;
     const { tool, images, gpu, memory } = this.settings;
     const [program, ...first] = entrypoint ?? [];
     const volumes = [[base, '/opt/ml'], ...[...(mounts ?? [])].map(([path, source]) => [source, path])];
@@ -142,6 +143,7 @@ export class ContainerExecutor implements Executor {
       ...this.user,
       ...(gpu ? gpuArguments(tool) : []),
       ...(memory === undefined ? [] : ['--memory', memory]),
+      ...(readOnlyRoot ? ['--read-only', '--tmpfs', '/tmp'] : []),
       ...volumes.flatMap((pair) => ['--volume', pair.join(':')]),
       ...Object.entries(environment).flatMap(([key, value]) => ['--env', `${key}=${value}`]),
       ...(program === undefined ? [] : ['--entrypoint', program]),

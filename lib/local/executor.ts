@@ -20,6 +20,8 @@ export interface ContainerRequest {
   readonly mounts?: ReadonlyMap<string, string>;
   /** Of 127.0.0.1, where what it serves is to be found. @default it serves nothing */
   readonly port?: number;
+  /** Whether it can write to /tmp and what is mounted alone; of a container, not of a process. @default false */
+  readonly readOnlyRoot?: boolean;
   /** Gets all that the job prints. */
   readonly log: string;
 }

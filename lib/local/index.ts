@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { ContainerExecutor, type ContainerSettings } from './container-executor';
 import { Endpoints } from './endpoints';
-import { Executions } from './executions';
+import { Executions } from './executions/executions';
 import { type Executor, ProcessExecutor } from './executor';
 import { ProcessingJobs } from './jobs/processing-jobs';
 import type { JobKind } from './jobs/runner';
@@ -71,7 +71,7 @@ async function start(
   const registry = new Registry(folder);
   const endpoints = new Endpoints(folder, s3, executor, registry);
   const pipelines = new Pipelines(folder);
-  const executions = new Executions(folder, s3, pipelines, processing, training, registry, endpoints);
+  const executions = new Executions(folder, s3, pipelines, { processing, training, registry, endpoints });
   const server = makeServer(
     makeOperations({ processing, training, registry, endpoints, pipelines, executions }),
     endpoints,

@@ -16,7 +16,7 @@ import type {
   UpdatePipelineRequest,
 } from '@aws-sdk/client-sagemaker';
 import type { Endpoints } from './endpoints';
-import type { Executions } from './executions';
+import type { Executions } from './executions/executions';
 import type { ProcessingJobs } from './jobs/processing-jobs';
 import type { TrainingJobs } from './jobs/training-jobs';
 import { nameOf } from './names';

@@ -66,6 +66,7 @@ export class Pipelines {
       ...(request.RoleArn !== undefined && { RoleArn: request.RoleArn }),
       PipelineDisplayName: request.PipelineDisplayName ?? pipeline.PipelineDisplayName ?? name,
       ...(request.PipelineDescription !== undefined && { PipelineDescription: request.PipelineDescription }),
+      ...(request.ParallelismConfiguration && { ParallelismConfiguration: request.ParallelismConfiguration }),
       PipelineDefinition: definition,
       LastModifiedTime: new Date(),
     });

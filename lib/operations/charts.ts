@@ -4,7 +4,7 @@ import { type EChartsCoreOption, init } from 'echarts';
 import { branchesOf, dependenciesOf, type StepDefinition } from '../pipeline';
 
 /** Blue and orange of Okabe & Ito's palette, which colour-blind people tell apart (https://jfly.uni-koeln.de/color/). */
-const COLOURS = ['#0072b2', '#e69f00', '#009e73', '#cc79a7'];
+export const COLOURS = ['#0072b2', '#e69f00', '#009e73', '#cc79a7'];
 
 const TEXT = { fontFamily: 'system-ui, sans-serif', fontSize: 12 };
 

@@ -49,21 +49,22 @@ export async function deleteEndpoint(client: SageMakerClient, name: string): Pro
   await client.send(new DeleteEndpointConfigCommand({ EndpointConfigName: name }));
 }
 
-/** What an endpoint says of an image. */
-export interface EndpointPrediction {
-  readonly label: string;
-  readonly probabilities: Readonly<Record<string, number>>;
+/** What is asked of an endpoint. */
+export interface Invocation {
+  readonly body: Uint8Array;
+  readonly contentType: string;
+  /** Content type of the answer. @default the container's own choice */
+  readonly accept?: string;
 }
 
-/** @param image a PNG or JPEG file's bytes */
+/** The body of an endpoint's answer. @throws ModelError where the container refuses, with its reason */
 export async function invokeEndpoint(
   client: SageMakerRuntimeClient,
   name: string,
-  image: Uint8Array,
-  contentType: 'image/png' | 'image/jpeg',
-): Promise<EndpointPrediction> {
+  { body, contentType, accept }: Invocation,
+): Promise<Buffer> {
   const { Body } = await client.send(
-    new InvokeEndpointCommand({ EndpointName: name, ContentType: contentType, Body: image }),
+    new InvokeEndpointCommand({ EndpointName: name, ContentType: contentType, Accept: accept, Body: body }),
   );
-  return JSON.parse(Buffer.from(Body as Uint8Array).toString('utf8')) as EndpointPrediction;
+  return Buffer.from(Body as Uint8Array);
 }

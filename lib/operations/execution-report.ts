@@ -1,7 +1,7 @@
 // Gathers what the report of an execution says, from SageMaker and from what the jobs left in S3.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import {
   DescribeModelPackageCommand,
   DescribePipelineCommand,
@@ -12,7 +12,7 @@ import { extract } from 'tar';
 import type { ExecutionState } from './execution';
 import { nameIn } from './held-out';
 import type { EpochRecord, ReportData } from './report';
-import type { ClassResult, RegionResult, Results, SamplePrediction } from './report-results';
+import type { ClassResult, RegionResult, Results, SamplePrediction, SampleVolume } from './report-results';
 
 /** An execution that has succeeded. */
 export interface FinishedExecution {
@@ -20,8 +20,8 @@ export interface FinishedExecution {
   readonly pipeline: string;
   readonly executionArn: string;
   readonly state: ExecutionState;
-  /** What the endpoint said, where it was asked. */
-  readonly samples: readonly SamplePrediction[];
+  /** What the endpoint said of images, or of volumes. */
+  readonly samples: readonly SamplePrediction[] | readonly SampleVolume[];
   /** Where on this machine an object of S3, or what is below a prefix, lies. */
   readonly pathOf: (uri: string) => string;
 }
@@ -71,23 +71,18 @@ interface SegmenterEvaluation {
   readonly volumes: number;
 }
 
-/** The pictures that the evaluation drew of volumes. */
-function picturesIn(folder: string): { name: string; png: Uint8Array }[] {
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder)
-    .sort()
-    .map((file) => ({ name: basename(file, '.png'), png: readFileSync(join(folder, file)) }));
-}
-
-function resultsIn(file: string, samples: readonly SamplePrediction[]): Results {
+function resultsIn(file: string, samples: FinishedExecution['samples']): Results {
   const evaluation = JSON.parse(readFileSync(file, 'utf8')) as ClassifierEvaluation | SegmenterEvaluation;
   if ('segmentation_metrics' in evaluation) {
     const { segmentation_metrics: metrics, classes, volumes } = evaluation;
-    const pictures = picturesIn(join(dirname(file), 'pictures'));
-    return { task: 'segmentation', dice: metrics.dice.value, volumes, classes, pictures };
+    const dice = metrics.dice.value;
+    return { task: 'segmentation', dice, volumes, classes, samples: samples as readonly SampleVolume[] };
   }
   const { accuracy, confusion_matrix: confusion } = evaluation.multiclass_classification_metrics;
-  return { task: 'classification', accuracy: accuracy.value, classes: evaluation.classes, confusion, samples };
+  return {
+    ...{ task: 'classification', accuracy: accuracy.value, classes: evaluation.classes, confusion },
+    samples: samples as readonly SamplePrediction[],
+  };
 }
 
 /** What the report says: the registered version, its evaluation, its training, and when each step ran. */

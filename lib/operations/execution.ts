@@ -58,16 +58,36 @@ export async function ensureModelPackageGroup(client: SageMakerClient, name: str
   }
 }
 
-/** @returns the ARN of the execution */
+/** Steps that run alone, with what an execution before made for the rest. */
+export interface Selection {
+  readonly steps: readonly string[];
+  /** ARN of the execution before. @default the latest of the pipeline */
+  readonly from?: string | undefined;
+}
+
+/**
+ * Starts an execution of a pipeline.
+ *
+ * @returns the ARN of the execution
+ * @throws OperationError where steps were selected and there is no execution before
+ */
 export async function startExecution(
   client: SageMakerClient,
   name: string,
   parameters: Readonly<Record<string, string>>,
+  selection?: Selection,
 ): Promise<string> {
+  const source = selection && (selection.from ?? (await findExecution(client, name)));
   const { PipelineExecutionArn } = await client.send(
     new StartPipelineExecutionCommand({
       PipelineName: name,
       PipelineParameters: Object.entries(parameters).map(([Name, Value]) => ({ Name, Value })),
+      ...(selection && {
+        SelectiveExecutionConfig: {
+          SelectedSteps: selection.steps.map((StepName) => ({ StepName })),
+          SourcePipelineExecutionArn: source,
+        },
+      }),
     }),
   );
   return PipelineExecutionArn as string;
@@ -132,7 +152,7 @@ export async function executionDefinition(
  * @throws OperationError where the pipeline has none
  */
 export async function findExecution(client: SageMakerClient, named: string): Promise<string> {
-  if (named.startsWith('arn:')) return named;
+  if (named.includes('/execution/')) return named;
   const { PipelineExecutionSummaries: [latest] = [] } = await client.send(
     new ListPipelineExecutionsCommand({
       PipelineName: named,

@@ -1,4 +1,4 @@
-// What an endpoint says of held-out images.
+// What an endpoint says of held-out images, and where what is held out lies.
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import {
@@ -13,6 +13,12 @@ import type { SamplePrediction } from './report-results';
 
 /** Held-out images of each class that the endpoint is asked about. */
 const SAMPLES_PER_CLASS = 6;
+
+/** What an endpoint says of an image. */
+interface Classification {
+  readonly label: string;
+  readonly probabilities: Readonly<Record<string, number>>;
+}
 
 /** The name at the end of an ARN. */
 export const nameIn = (arn: string) => arn.slice(arn.indexOf('/') + 1);
@@ -29,6 +35,12 @@ export async function heldOutUri(client: SageMakerClient, steps: readonly Pipeli
   throw new OperationError('no step has an output `test` with held-out images.', 'name the output of the split so.');
 }
 
+/** At most so many of a list, from all over it. */
+export function spread<Value>(values: readonly Value[], most: number): Value[] {
+  const every = Math.max(1, Math.floor(values.length / most));
+  return values.filter((_, i) => i % every === 0).slice(0, most);
+}
+
 /**
  * Asks an endpoint about images spread over each class.
  *
@@ -43,11 +55,11 @@ export async function predictHeldOut(
   for (const actual of readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory())) {
     const below = readdirSync(join(folder, actual.name), { recursive: true, encoding: 'utf8' });
     const paths = below.filter((name) => /\.(png|jpe?g)$/i.test(name)).sort();
-    const every = Math.max(1, Math.floor(paths.length / SAMPLES_PER_CLASS));
-    for (const path of paths.filter((_, i) => i % every === 0).slice(0, SAMPLES_PER_CLASS)) {
+    for (const path of spread(paths, SAMPLES_PER_CLASS)) {
       const image = readFileSync(join(folder, actual.name, path));
       const contentType = extname(path).toLowerCase() === '.png' ? 'image/png' : 'image/jpeg';
-      const { label, probabilities } = await invokeEndpoint(client, endpoint, image, contentType);
+      const answer = await invokeEndpoint(client, endpoint, { body: image, contentType });
+      const { label, probabilities } = JSON.parse(answer.toString('utf8')) as Classification;
       const probability = probabilities[label] as number;
       samples.push({ image, contentType, file: basename(path), actual: actual.name, predicted: label, probability });
     }

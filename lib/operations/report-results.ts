@@ -38,6 +38,21 @@ export interface RegionResult {
   readonly surfaceDistance?: number;
 }
 
+/** What an endpoint says of a held-out volume, or why it says nothing. */
+export interface SampleVolume {
+  readonly name: string;
+  /** Of each class but the background: millilitres of its label and of what was predicted, and how they overlap, where it is in the label. */
+  readonly classes: readonly {
+    readonly name: string;
+    readonly labelled: number;
+    readonly predicted: number;
+    readonly dice?: number;
+  }[];
+  /** A PNG of slices, with labels and prediction. */
+  readonly png?: Uint8Array;
+  readonly problem?: string;
+}
+
 /** How good a segmenter is, and what it says of some volumes. */
 export interface SegmentationResults {
   readonly task: 'segmentation';
@@ -45,8 +60,7 @@ export interface SegmentationResults {
   readonly dice: number;
   readonly volumes: number;
   readonly classes: Readonly<Record<string, RegionResult>>;
-  /** PNGs of slices, with labels and prediction. */
-  readonly pictures: readonly { readonly name: string; readonly png: Uint8Array }[];
+  readonly samples: readonly SampleVolume[];
 }
 
 export type Results = ClassificationResults | SegmentationResults;
@@ -72,15 +86,20 @@ function sampleFigure({ image, contentType, actual, predicted, probability }: Sa
   const right = actual === predicted;
   return (
     `<figure class="${right ? 'right' : 'wrong'}"><img src="${source}" alt="${escapeHtml(actual)}">` +
-    `<figcaption>${right ? '✓' : '✗'} ${escapeHtml(predicted)} ${percent(probability)}<br><small>is ${escapeHtml(actual)}</small></figcaption></figure>`
+    `<figcaption>${right ? '✓' : '✗'} ${escapeHtml(predicted)}<br>${percent(probability)}<br><small>label: ${escapeHtml(actual)}</small></figcaption></figure>`
   );
+}
+
+/** How many images it was evaluated on. */
+function imagesOf({ classes }: ClassificationResults): number {
+  return Object.values(classes).reduce((sum, { support }) => sum + support, 0);
 }
 
 /** The number that the gate asks for, for people. */
 export function scoreOf(results: Results): { readonly metric: string; readonly value: string; readonly of: string } {
   return results.task === 'classification'
-    ? { metric: 'accuracy', value: percent(results.accuracy), of: 'held-out images' }
-    : { metric: 'mean Dice', value: results.dice.toFixed(3), of: 'held-out volumes' };
+    ? { metric: 'accuracy', value: percent(results.accuracy), of: `${imagesOf(results)} held-out images` }
+    : { metric: 'mean Dice', value: results.dice.toFixed(3), of: `${results.volumes} held-out volumes` };
 }
 
 function regionTable({ classes }: SegmentationResults): string {
@@ -92,19 +111,25 @@ function regionTable({ classes }: SegmentationResults): string {
   return `<table><tr><th>class</th><th>Dice</th><th>IoU</th><th>precision</th><th>recall</th><th>Hausdorff 95 (mm)</th><th>surface distance (mm)</th></tr>${rows.join('')}</table>`;
 }
 
-function volumeFigure({ name, png }: SegmentationResults['pictures'][number]): string {
-  const source = `data:image/png;base64,${Buffer.from(png).toString('base64')}`;
-  return `<figure class="volume"><img src="${source}" alt="slices of ${escapeHtml(name)} with labels and prediction"></figure>`;
+function volumeFigure({ name, classes, png, problem }: SampleVolume): string {
+  const said = classes.map(
+    ({ name: className, labelled, predicted, dice }) =>
+      `${escapeHtml(className)}: Dice ${dice?.toFixed(3) ?? '–'}, ${predicted.toFixed(1)} ml predicted, ${labelled.toFixed(1)} ml labelled`,
+  );
+  const source = png && `data:image/png;base64,${Buffer.from(png).toString('base64')}`;
+  const image = source ? `<img src="${source}" alt="slices of ${escapeHtml(name)} with labels and prediction">` : '';
+  const caption = [`<b>${escapeHtml(name)}</b>`, ...said, ...(problem === undefined ? [] : [escapeHtml(problem)])];
+  return `<figure class="volume">${image}<figcaption>${caption.join('<br>')}</figcaption></figure>`;
 }
 
 /** The sections on the evaluation and the predictions. */
 export function renderResults(results: Results): string {
   if (results.task === 'segmentation')
     return `<h2>Evaluation on ${results.volumes} held-out volumes</h2>${regionTable(results)}
-<h2>Predictions: image, labels, predicted</h2>${results.pictures.map(volumeFigure).join('\n')}`;
+<h2>Predictions of the endpoint: image, labels, predicted</h2>${results.samples.map(volumeFigure).join('\n')}`;
   const { confusion, classes, samples } = results;
   const names = Object.keys(confusion);
   const counts = names.map((actual) => names.map((predicted) => confusion[actual]?.[predicted] ?? 0));
   return `<h2>Evaluation on held-out images</h2><div class="row">${confusionMatrix(names, counts)}${classTable(classes)}</div>
-<h2>Predictions of the endpoint</h2><div class="row">${samples.map(sampleFigure).join('\n')}</div>`;
+<h2>Predictions of the endpoint</h2><div class="row pictures">${samples.map(sampleFigure).join('\n')}</div>`;
 }

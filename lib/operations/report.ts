@@ -42,11 +42,12 @@ const STYLE = `
   h1 { font-size: 1.5rem; margin-bottom: 0; } h2 { font-size: 1.1rem; margin-top: 2rem; border-bottom: 1px solid #dee2e6; }
   .facts { color: #495057; } .number { font-size: 2.4rem; font-weight: 600; color: #0072b2; }
   .row { display: flex; flex-wrap: wrap; gap: 1rem; align-items: center; } svg { max-width: 100%; height: auto; }
+  .pictures { align-items: flex-start; }
   table { border-collapse: collapse; } th, td { padding: .3rem .8rem; text-align: right; border-bottom: 1px solid #dee2e6; }
   th:first-child, td:first-child { text-align: left; }
   figure { margin: 0; text-align: center; width: 112px; font-size: .85rem; } figure img { width: 112px; image-rendering: pixelated; border: 3px solid; }
   figure.right img { border-color: #009e73; } figure.wrong img { border-color: #d55e00; }
-  figure.volume { width: 100%; text-align: left; } figure.volume img { width: 100%; border: 0; }
+  figure.volume { width: 100%; text-align: left; margin-bottom: 1.5rem; } figure.volume img { width: 100%; border: 0; }
   pre { background: #f8f9fa; padding: 1rem; overflow: auto; font-size: .8rem; }`;
 
 /** The page as HTML. */

@@ -39,5 +39,8 @@ export class PipelineError extends Error {
     super(
       `pipeline ${pipeline} is refused, for ${findings.length === 1 ? 'one reason' : `${findings.length} reasons`}:\n${lines.join('\n')}`,
     );
+    // Node.js prints what is enumerable of an error that nobody catches: the message has it already
+    Object.defineProperty(this, 'findings', { enumerable: false });
+    Object.defineProperty(this, 'name', { enumerable: false });
   }
 }

@@ -6,6 +6,7 @@ export * from './errors';
 export * from './expression';
 export * from './parameter';
 export * from './pipeline';
+export * from './selection';
 export type { StartOptions, StartRequest } from './start';
 export * from './steps/check-steps';
 export * from './steps/control-steps';

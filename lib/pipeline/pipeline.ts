@@ -2,10 +2,11 @@
 import type { ParallelismConfiguration, SelectiveExecutionConfig } from '@aws-sdk/client-sagemaker';
 import { check } from './check';
 import { checkPipelineName } from './checks/names';
-import type { ParameterDefinition } from './definition';
+import type { ParameterDefinition, StepDefinition } from './definition';
 import { errorsOf, type Finding, PipelineError, warningsOf } from './errors';
 import { ExecutionVariables, type Text } from './expression';
 import type { Parameter } from './parameter';
+import { checkSelection } from './selection';
 import { type StartOptions, type StartRequest, startRequest } from './start';
 import type { Step } from './steps/step';
 
@@ -71,27 +72,18 @@ export class Pipeline {
   }
 
   /**
-   * For the request that starts an execution of some steps only, with what an earlier one produced for the rest.
+   * For the request that starts an execution of some steps only, with what an earlier one made for the rest.
    *
-   * @param sourceExecutionArn the earlier execution. @default SageMaker takes the latest
-   * @throws PipelineError where a step is not one of the pipeline's
+   * @param sourceExecutionArn the earlier execution. @default none: the steps may need nothing of others
+   * @throws PipelineError where a step is not one of the pipeline's, lies between two of the selected, or is needed and not there
    */
   selectiveExecution(steps: readonly Step[], sourceExecutionArn?: string): SelectiveExecutionConfig {
-    const own = new Set(this.steps.map(({ name }) => name));
-    const strangers = steps.filter(({ name }) => !own.has(name));
-    if (strangers.length > 0) {
-      throw new PipelineError(
-        this.name,
-        strangers.map(({ name }) => ({
-          where: `step ${name}`,
-          problem: 'it was selected, and the pipeline does not have it.',
-          fix: `choose among: ${[...own].join(', ')}.`,
-        })),
-      );
-    }
+    const selected = steps.map(({ name }) => name);
+    const findings = checkSelection(this.definition().Steps as StepDefinition[], selected, sourceExecutionArn);
+    if (findings.length > 0) throw new PipelineError(this.name, findings);
     return {
       ...(sourceExecutionArn !== undefined && { SourcePipelineExecutionArn: sourceExecutionArn }),
-      SelectedSteps: steps.map(({ name }) => ({ StepName: name })),
+      SelectedSteps: selected.map((StepName) => ({ StepName })),
     };
   }
 

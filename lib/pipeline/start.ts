@@ -14,13 +14,13 @@ export interface StartOptions {
    * @default the latest
    */
   readonly version?: number;
-  /** What people read of the execution; up to 82 characters. @default SageMaker's own */
+  /** What people read of the execution; up to 82 letters, digits and hyphens. @default SageMaker's own */
   readonly displayName?: string;
   /** @default none */
   readonly description?: string;
-  /** Steps that run, with what an earlier execution produced for the rest. @default all */
+  /** Steps that run, with what an earlier execution made for the rest. @default all */
   readonly steps?: readonly Step[];
-  /** With steps: the earlier execution. @default the latest */
+  /** With steps: the earlier execution. @default none: the steps may need nothing of others */
   readonly sourceExecutionArn?: string;
   /** How many steps may run at once. @default the pipeline's */
   readonly maxParallelSteps?: number;
@@ -36,6 +36,13 @@ const FITS: Readonly<Record<string, (value: unknown) => boolean>> = {
   Boolean: (value) => typeof value === 'boolean',
 };
 
+/** Characters: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Parameter.html */
+const LONGEST_VALUE = 1024;
+/** https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StartPipelineExecution.html */
+const DISPLAY_NAME = /^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,81}$/;
+/** https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_SelectiveExecutionConfig.html */
+const MOST_SELECTED = 50;
+
 function checkValue(parameter: ParameterDefinition, value: unknown): Finding[] {
   const { Name, Type = 'String', EnumValues, DefaultValue } = parameter;
   const where = `parameter ${Name}`;
@@ -45,6 +52,10 @@ function checkValue(parameter: ParameterDefinition, value: unknown): Finding[] {
   }
   if (FITS[Type]?.(value) === false)
     return [{ where, problem: `its value is ${typeof value} ${value}.`, fix: `give it a value of type ${Type}.` }];
+  if (String(value).length > LONGEST_VALUE) {
+    const problem = `its value has ${String(value).length} characters.`;
+    return [{ where, problem, fix: `give up to ${LONGEST_VALUE}, or the S3 URI of a file that has it.` }];
+  }
   if (EnumValues?.includes(value) === false)
     return [{ where, problem: `its value is ${value}.`, fix: `choose one of: ${EnumValues.join(', ')}.` }];
   return [];
@@ -55,7 +66,23 @@ function checkVersion(version: number): Finding[] {
   return [{ where: 'the version', problem: `it is ${version}.`, fix: 'give a whole number from 1.' }];
 }
 
-function check(
+function checkExecution({ displayName, steps = [], maxParallelSteps }: StartOptions): Finding[] {
+  const findings: Finding[] = [];
+  const refuse = (where: string, problem: string, fix: string) => findings.push({ where, problem, fix });
+  if (displayName !== undefined && !DISPLAY_NAME.test(displayName))
+    refuse('the display name', `it is '${displayName}'.`, 'use up to 82 letters, digits and -, no - first or last.');
+  if (steps.length > MOST_SELECTED)
+    refuse(
+      'the steps',
+      `${steps.length} are selected, and ${MOST_SELECTED} may be.`,
+      'select fewer, or leave steps out.',
+    );
+  if (maxParallelSteps !== undefined && !(Number.isInteger(maxParallelSteps) && maxParallelSteps >= 1))
+    refuse('maxParallelSteps', `it is ${maxParallelSteps}.`, 'give a whole number from 1.');
+  return findings;
+}
+
+function checkParameters(
   parameters: readonly ParameterDefinition[],
   { parameters: given = {}, version }: StartOptions,
 ): Finding[] {
@@ -84,7 +111,7 @@ export function startRequest(
   parameters: readonly ParameterDefinition[],
   options: StartOptions,
 ): StartRequest {
-  const findings = check(parameters, options);
+  const findings = [...checkParameters(parameters, options), ...checkExecution(options)];
   if (findings.length > 0) throw new PipelineError(name, findings);
   const { parameters: given = {}, version, displayName, description, maxParallelSteps } = options;
   const values = Object.entries(given).map(([Name, value]) => ({ Name, Value: String(value) }));

@@ -1,8 +1,9 @@
 // What of a training stack may be said at deployment: `cdk deploy -c name=value`.
+import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 import { type Finding, PipelineError } from '../pipeline';
 import { refusal } from '../stages/checks/checks';
-import type { TrainingStackProps } from './training-stack';
+import type { TrainingStackProps, TrainingTracking } from './training-stack';
 
 /** Values of the context as text, and what is wrong with them otherwise. */
 const READERS = {
@@ -14,8 +15,29 @@ const READERS = {
   leastDice: { read: share, allowed: 'a number from 0 to 1' },
 } as const satisfies Partial<Record<keyof TrainingStackProps, { read: (value: unknown) => unknown; allowed: string }>>;
 
+const TEXT = { read: text, allowed: 'a text' };
+
+/** Of `tracking`: what each name of the context stands for. */
+const TRACKING = {
+  mlflowServerArn: { prop: 'serverArn', ...TEXT },
+  mlflowServerName: { prop: 'serverName', ...TEXT },
+  mlflowExperiment: { prop: 'experimentName', ...TEXT },
+  tensorBoardUri: { prop: 'tensorBoardUri', ...TEXT },
+  wandbSecretArn: { prop: 'wandbSecret', read: secretArn, allowed: 'the whole ARN of a secret in Secrets Manager' },
+  wandbProject: { prop: 'wandbProject', ...TEXT },
+} as const satisfies Readonly<
+  Record<string, { prop: keyof TrainingTracking; read: (value: unknown) => unknown; allowed: string }>
+>;
+
 function text(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+/** With the six letters that Secrets Manager puts behind the name. */
+function secretArn(value: unknown): string | undefined {
+  return /^arn:aws[a-z-]*:secretsmanager:[^:]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/.test(String(value))
+    ? `${value}`
+    : undefined;
 }
 
 /** Numbers come as text from the command line, and as numbers from cdk.json. */
@@ -35,15 +57,33 @@ function oneOf<Text extends string>(...allowed: readonly Text[]): (value: unknow
  */
 export function withContext(scope: Construct, props: TrainingStackProps): TrainingStackProps {
   const findings: Finding[] = [];
-  const said: Record<string, unknown> = {};
-  for (const [name, { read, allowed }] of Object.entries(READERS)) {
+  const said = (name: string, read: (value: unknown) => unknown, allowed: string): unknown => {
     const value: unknown = scope.node.tryGetContext(name);
-    if (value === undefined || props[name as keyof TrainingStackProps] !== undefined) continue;
-    said[name] = read(value);
-    if (said[name] !== undefined) continue;
-    const fix = `correct -c ${name}=..., or the context in cdk.json`;
-    findings.push(refusal(scope.node.path, `${name} of the context`, `'${value}'`, allowed, fix));
-  }
+    const known = value === undefined ? undefined : read(value);
+    if (value !== undefined && known === undefined) {
+      const fix = `correct -c ${name}=..., or the context in cdk.json`;
+      findings.push(refusal(scope.node.path, `${name} of the context`, `'${value}'`, allowed, fix));
+    }
+    return known;
+  };
+  const own = Object.entries(READERS)
+    .filter(([name]) => props[name as keyof TrainingStackProps] === undefined)
+    .map(([name, { read, allowed }]) => [name, said(name, read, allowed)] as const);
+  const tracked = Object.entries(TRACKING)
+    .filter(([, { prop }]) => props.tracking?.[prop] === undefined)
+    .map(([name, { prop, read, allowed }]) => [prop, said(name, read, allowed)] as const);
   if (findings.length > 0) throw new PipelineError(scope.node.path, findings);
-  return { ...props, ...said };
+  const tracking = trackingOf(scope, given(tracked));
+  return { ...props, ...given(own), ...(tracking && { tracking: { ...props.tracking, ...tracking } }) };
+}
+
+function given(entries: readonly (readonly [string, unknown])[]): Record<string, unknown> {
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
+}
+
+function trackingOf(scope: Construct, { wandbSecret: arn, ...rest }: Record<string, unknown>) {
+  if (arn === undefined && Object.keys(rest).length === 0) return undefined;
+  const wandbSecret =
+    arn === undefined ? {} : { wandbSecret: Secret.fromSecretCompleteArn(scope, 'WandbKey', `${arn}`) };
+  return { ...rest, ...wandbSecret } as TrainingTracking;
 }

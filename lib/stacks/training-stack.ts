@@ -1,5 +1,6 @@
 // A stack ready to deploy: data in a bucket, and a pipeline that splits, trains, evaluates, gates and registers.
 import { Stack, type StackProps } from 'aws-cdk-lib';
+import type { IVpc } from 'aws-cdk-lib/aws-ec2';
 import { type IRole, Role } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
@@ -8,13 +9,16 @@ import type { TaskName } from '../../training/hyperparameters';
 import { ExecutionVariables, join, ParameterFloat, ParameterString } from '../pipeline';
 import { JobRole, PipelineRole } from '../stages/access/execution-role';
 import { ByocImage } from '../stages/byoc-image';
+import { hasLocalDisks } from '../stages/checks/local-disks';
 import { Dataset } from '../stages/dataset';
 import { Evaluation } from '../stages/evaluation';
 import { QualityGate } from '../stages/quality-gate';
 import { Registration } from '../stages/registry/registration';
 import { SageMakerPipeline } from '../stages/sagemaker-pipeline';
 import { Split } from '../stages/split';
+import { Tracking, type TrackingProps } from '../stages/tracking';
 import { ByocTraining, type TrainingHyperparameters } from '../stages/training/byoc-training';
+import { checkStack } from './training-checks';
 import { withContext } from './training-context';
 import { chooseTask } from './training-task';
 
@@ -55,14 +59,25 @@ export interface TrainingStackProps extends StackProps {
    * @default that of the existing bucket, where known; else one is made
    */
   readonly key?: IKey;
+  /**
+   * Where the training reports to: TensorBoard's files, MLflow, Weights & Biases. For the last two it is let out of its network
+   * isolation; give `vpc` too, so that it comes no further than there. @default nowhere
+   */
+  readonly tracking?: TrainingTracking;
+  /** The network that the training runs in, in its private subnets. @default SageMaker's own, from which it is cut off */
+  readonly vpc?: IVpc;
 }
+
+/** What is tracked, as `Tracking` takes it; bucket and key are the stack's. */
+export type TrainingTracking = Omit<TrackingProps, 'bucket' | 'key'>;
 
 /**
  * A bucket, roles, the image, and a pipeline that splits, trains, evaluates, gates and registers: images into classes, or voxels of
  * volumes. What the gate asks for is the accuracy, or the mean Dice.
  *
  * Props that are not given are taken from the context: `task`, `pipelineName`, `trainingInstanceType`, `groupBy`, `leastAccuracy`,
- * `leastDice`, e.g. `cdk deploy -c task=segmentation -c pipelineName=tissue -c trainingInstanceType=ml.g5.2xlarge`.
+ * `leastDice`; and of `tracking` `mlflowServerArn`, `mlflowServerName`, `mlflowExperiment`, `tensorBoardUri`, `wandbSecretArn`,
+ * `wandbProject`; e.g. `cdk deploy -c task=segmentation -c pipelineName=tissue -c trainingInstanceType=ml.g5.2xlarge`.
  */
 export class TrainingStack extends Stack {
   /** Where the images or volumes lie. */
@@ -70,11 +85,11 @@ export class TrainingStack extends Stack {
   /** What `cdk deploy` makes of the steps. */
   readonly pipeline: SageMakerPipeline;
 
-  /** @throws PipelineError where the task and the props or context contradict each other, naming all that is wrong */
+  /** @throws PipelineError naming all that is wrong with the props or the context, and where they contradict each other */
   constructor(scope: Construct, id: string, given: TrainingStackProps = {}) {
     super(scope, id, given);
     const props = withContext(this, given);
-    const { task, hyperparameters, gate: asked } = chooseTask(this, props);
+    const { task, hyperparameters, gate: asked } = chooseTask(this, props, checkStack(this, props));
     const { pipelineName = 'scanline-training' } = props;
     this.dataset = new Dataset(this, 'Dataset', {
       ...(props.bucket && { bucket: props.bucket }),
@@ -108,15 +123,19 @@ export class TrainingStack extends Stack {
       ...(props.groupBy !== undefined && { groupBy: props.groupBy }),
       ...(props.fractions && { fractions: props.fractions }),
     });
+    const tracking = props.tracking && new Tracking(this, 'Tracking', { ...props.tracking, bucket, key });
+    const volumeKey = hasLocalDisks(instanceType) ? {} : { volumeKey: key };
     const training = new ByocTraining(this, 'Train', {
+      ...volumeKey,
       channels: { train: split.train, validation: split.validation },
       output: join('/', execution, 'training'),
       image,
       role,
       instanceType,
-      volumeKey: key,
       outputKey: key,
-      networkIsolation: true,
+      networkIsolation: tracking === undefined || tracking.networked.length === 0,
+      ...(tracking && { tracking }),
+      ...(props.vpc && { vpc: props.vpc }),
       ...(hyperparameters && { hyperparameters }),
     });
     const evaluation = new Evaluation(this, 'Evaluate', {

@@ -3,7 +3,7 @@ import type { Construct } from 'constructs';
 import { type TaskName, taskOf } from '../../training/hyperparameters';
 import { type Finding, PipelineError } from '../pipeline';
 import { refusal } from '../stages/checks/checks';
-import { knownValue, type TrainingHyperparameters } from '../stages/training/byoc-training';
+import { checkHyperparameters, knownValue, type TrainingHyperparameters } from '../stages/training/byoc-training';
 import type { TrainingStackProps } from './training-stack';
 
 interface Gate {
@@ -22,13 +22,16 @@ interface ChosenTask {
   readonly gate: Gate;
 }
 
-/** @throws PipelineError naming each prop that is for the other task */
-export function chooseTask(scope: Construct, props: TrainingStackProps): ChosenTask {
+/**
+ * @param found what is wrong otherwise
+ * @throws PipelineError naming that, and each prop that is for the other task
+ */
+export function chooseTask(scope: Construct, props: TrainingStackProps, found: readonly Finding[]): ChosenTask {
   const { hyperparameters, leastAccuracy, leastDice } = props;
   const network = knownValue(hyperparameters?.model_name);
   const ofNetwork = typeof network === 'string' ? taskOf(network) : undefined;
   const task = props.task ?? ofNetwork ?? 'classification';
-  const findings: Finding[] = [];
+  const findings = [...found];
   const refuse = (prop: string, given: unknown, allowed: string, fix: string) =>
     findings.push(refusal(scope.node.path, prop, given, allowed, fix));
   if (ofNetwork !== undefined && ofNetwork !== task) {
@@ -39,15 +42,13 @@ export function chooseTask(scope: Construct, props: TrainingStackProps): ChosenT
     refuse('leastAccuracy', leastAccuracy, 'leastDice for segmentation', 'give leastDice instead');
   if (task === 'classification' && leastDice !== undefined)
     refuse('leastDice', leastDice, 'leastAccuracy for classification', 'give leastAccuracy instead, or a task');
+  const chosen: TrainingHyperparameters | undefined =
+    task === 'segmentation' ? { model_name: 'segresnet', ...hyperparameters } : hyperparameters;
+  findings.push(...checkHyperparameters(scope.node.path, chosen ?? {}, 'hyperparameters'));
   if (findings.length > 0) throw new PipelineError(scope.node.path, findings);
-  if (task === 'classification')
-    return {
-      ...{ task, hyperparameters },
-      gate: { metric: 'accuracy', metricName: 'accuracy', parameter: 'LeastAccuracy', least: leastAccuracy ?? 0.9 },
-    };
-  return {
-    task,
-    hyperparameters: { model_name: 'segresnet', ...hyperparameters },
-    gate: { metric: 'dice', metricName: 'mean Dice', parameter: 'LeastDice', least: leastDice ?? 0.7 },
-  };
+  const gate: Gate =
+    task === 'classification'
+      ? { metric: 'accuracy', metricName: 'accuracy', parameter: 'LeastAccuracy', least: leastAccuracy ?? 0.9 }
+      : { metric: 'dice', metricName: 'mean Dice', parameter: 'LeastDice', least: leastDice ?? 0.7 };
+  return { task, hyperparameters: chosen, gate };
 }

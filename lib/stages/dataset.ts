@@ -1,5 +1,5 @@
 // A bucket for images and models: encrypted with one key, versioned, closed to the public, spoken to by TLS alone, its use logged.
-import { Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { type IGrantable, type IRole, PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { type IKey, Key } from 'aws-cdk-lib/aws-kms';
 import {
@@ -16,6 +16,7 @@ import {
 import { BucketDeployment, Source } from 'aws-cdk-lib/aws-s3-deployment';
 import { Construct } from 'constructs';
 import { allowExistingRole } from './access/execution-role';
+import { acknowledgeInPacks } from './checks/acknowledge';
 
 /** Where the images lie, and how they are kept. */
 export interface DatasetProps {
@@ -154,9 +155,7 @@ export class Dataset extends Construct {
       removalPolicy,
       lifecycleRules: [...(props.lifecycleRules ?? this.defaultLifecycle())],
     });
-    for (const pack of ['HIPAA.Security', 'NIST.800.53.R5']) {
-      Validations.of(bucket).acknowledge({ id: `${pack}-S3BucketReplicationEnabled`, reason: NOT_REPLICATED });
-    }
+    acknowledgeInPacks(bucket, 'S3BucketReplicationEnabled', NOT_REPLICATED);
     logAccess(bucket, props.accessLogs ?? this.makeLogBucket(removalPolicy));
     this.own.bucket = bucket;
     return bucket;
@@ -186,18 +185,18 @@ export class Dataset extends Construct {
         },
       ],
     });
-    const explain = (rule: string, reason: string) => {
-      for (const pack of ['HIPAA.Security', 'NIST.800.53.R5']) {
-        Validations.of(logs).acknowledge({ id: `${pack}-${rule}`, reason });
-      }
-    };
-    explain(
+    acknowledgeInPacks(
+      logs,
       'S3DefaultEncryptionKMS',
       'S3 delivers access logs only to a bucket encrypted with its own keys (SSE-S3): ' +
         'https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html',
     );
-    explain('S3BucketLoggingEnabled', 'it holds the access logs; logging its own access would never end');
-    explain('S3BucketReplicationEnabled', 'it holds no images, and its log is kept for six years');
+    acknowledgeInPacks(
+      logs,
+      'S3BucketLoggingEnabled',
+      'it holds the access logs; logging its own access would never end',
+    );
+    acknowledgeInPacks(logs, 'S3BucketReplicationEnabled', 'it holds no images, and its log is kept for six years');
     return logs;
   }
 }

@@ -1,11 +1,13 @@
 // The pipeline itself as a resource: AWS::SageMaker::Pipeline with the checked definition.
-import { Annotations, Resource, Stack, Token } from 'aws-cdk-lib';
+import { Annotations, Intrinsic, Resource, Stack, Token, Tokenization } from 'aws-cdk-lib';
 import { Metric, type MetricOptions, Stats } from 'aws-cdk-lib/aws-cloudwatch';
 import { Grant, type IGrantable, type IRole } from 'aws-cdk-lib/aws-iam';
 import { CfnPipeline, type IPipeline, type PipelineReference } from 'aws-cdk-lib/aws-sagemaker';
 import type { Construct } from 'constructs';
-import { type Parameter, Pipeline, type Step } from '../pipeline';
+import { type Parameter, Pipeline, type PipelineDefinition, PipelineError, type Step } from '../pipeline';
+import { JobRole } from './access/execution-role';
 import type { ByocImage } from './byoc-image';
+import { refusal } from './checks/checks';
 import { PIPELINE_METRICS_NAMESPACE, takeSteps } from './pipeline-stage';
 
 /** What is deployed. */
@@ -40,6 +42,32 @@ export function pipelineArns({ pipelineName, pipelineArn }: IPipeline): string[]
   return [...new Set([pipelineName, pipelineName.toLowerCase()])].map((name) => `${stem}${name}`);
 }
 
+/** Numbers and lists that are known only at deployment, as CDK writes them. */
+const NO_TEXT = /e\+28\d|#\{Token\[/;
+
+/** Whether a token becomes a reference of CloudFormation's, in which nothing needs to be escaped. */
+function isReference(stack: Stack, token: unknown): boolean {
+  if (!(token instanceof Intrinsic)) return false;
+  const resolved: unknown = stack.resolve(token);
+  return typeof resolved === 'object' && !JSON.stringify(resolved).includes('\\');
+}
+
+/** The definition as one text. CDK's `toJsonString` writes it anew in each pass of a synth: it is left what needs it. */
+function definitionText(stack: Stack, definition: PipelineDefinition): string {
+  const text = JSON.stringify(definition);
+  const tokens = new Set(Tokenization.reverseString(text).tokens);
+  const isPlain = !NO_TEXT.test(text) && [...tokens].every((token) => isReference(stack, token));
+  return isPlain ? text : stack.toJsonString(definition);
+}
+
+/** The role of the jobs may start none: executions would fail at their first step. */
+function refuseJobRole(pipelineName: string, role: IRole): void {
+  if (!(role instanceof JobRole)) return;
+  const fix = 'give it a PipelineRole of the same steps, which passes the JobRole on to their jobs';
+  const allowed = 'a role that may start jobs';
+  throw new PipelineError(pipelineName, [refusal(role.node.path, 'role', 'a JobRole, which may not', allowed, fix)]);
+}
+
 /** An `IPipeline`, so that all of CDK's that takes one takes it, e.g. `SageMakerStartPipelineExecution` of the schedulers. */
 export class SageMakerPipeline extends Resource implements IPipeline {
   /** Unique in an account and region. */
@@ -70,6 +98,7 @@ export class SageMakerPipeline extends Resource implements IPipeline {
       ...(maxParallelSteps !== undefined && { maxParallelSteps }),
     });
     takeSteps(pipelineName, this.pipeline.steps);
+    refuseJobRole(pipelineName, role);
     const { definition, warnings } = this.pipeline.checked();
     for (const { where, problem, fix } of warnings)
       Annotations.of(this).addWarningV2('scanline:pipeline', `${where}: ${problem} Fix: ${fix}`);
@@ -77,7 +106,7 @@ export class SageMakerPipeline extends Resource implements IPipeline {
     this.resource = new CfnPipeline(this, 'Resource', {
       pipelineName,
       roleArn: role.roleArn,
-      pipelineDefinition: { PipelineDefinitionBody: Stack.of(this).toJsonString(definition) },
+      pipelineDefinition: { PipelineDefinitionBody: definitionText(Stack.of(this), definition) },
       ...(description !== undefined && { pipelineDescription: description }),
       ...(parallelism?.MaxParallelExecutionSteps !== undefined && {
         parallelismConfiguration: { maxParallelExecutionSteps: parallelism.MaxParallelExecutionSteps },

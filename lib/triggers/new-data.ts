@@ -1,6 +1,6 @@
 // A trigger: new objects in S3 start a pipeline, once, when no more have come for a while.
 import { join } from 'node:path';
-import { Annotations, Duration, Names, Stack, Token, Validations } from 'aws-cdk-lib';
+import { Annotations, Duration, Names, Stack, Token } from 'aws-cdk-lib';
 import { Rule } from 'aws-cdk-lib/aws-events';
 import { ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Code, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
@@ -10,6 +10,7 @@ import { ScheduleGroup } from 'aws-cdk-lib/aws-scheduler';
 import { type IQueue, Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { ManagedRole } from '../stages/access/managed-role';
+import { acknowledgeInPacks } from '../stages/checks/acknowledge';
 import { Refusals } from '../stages/checks/refusals';
 import { encryptedLogs } from '../stages/monitoring/log-group';
 import { SageMakerPipeline } from '../stages/sagemaker-pipeline';
@@ -216,7 +217,7 @@ export class NewData extends Construct {
       ],
     });
     made.node.addDependency(pipeline);
-    acknowledge(made);
+    acknowledgeRules(made);
     return made;
   }
 }
@@ -235,7 +236,7 @@ function switchOnEvents(bucket: IBucket): void {
   );
 }
 
-function acknowledge(made: LambdaFunction): void {
+function acknowledgeRules(made: LambdaFunction): void {
   const reasons = {
     LambdaConcurrency:
       'its event source runs at most two at once; reserving them would take them from an account that has only ten',
@@ -243,8 +244,5 @@ function acknowledge(made: LambdaFunction): void {
     LambdaInsideVPC:
       'it speaks to EventBridge Scheduler alone, and sees no data: in a VPC it would need an endpoint for it',
   };
-  for (const pack of ['HIPAA.Security', 'NIST.800.53.R5']) {
-    for (const [rule, reason] of Object.entries(reasons))
-      Validations.of(made).acknowledge({ id: `${pack}-${rule}`, reason });
-  }
+  for (const [rule, reason] of Object.entries(reasons)) acknowledgeInPacks(made, rule, reason);
 }

@@ -1,5 +1,5 @@
 // What all triggers have in common: which pipeline is started with which parameters, and what becomes of a start that fails.
-import { Duration, Stack, Token, Validations } from 'aws-cdk-lib';
+import { Duration, Stack, Token } from 'aws-cdk-lib';
 import type { Rule } from 'aws-cdk-lib/aws-events';
 import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
@@ -7,6 +7,7 @@ import type { IPipeline } from 'aws-cdk-lib/aws-sagemaker';
 import { type IQueue, Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import type { Parameter } from '../pipeline';
+import { acknowledge } from '../stages/checks/acknowledge';
 import type { Refusals } from '../stages/checks/refusals';
 import { SageMakerPipeline } from '../stages/sagemaker-pipeline';
 
@@ -103,7 +104,7 @@ function makeDeadLetters(scope: Construct, key: IKey | undefined): Queue {
     enforceSSL: true,
     retentionPeriod: Duration.days(14),
   });
-  Validations.of(queue).acknowledge({
+  acknowledge(queue, {
     id: 'AwsSolutions-SQS3',
     reason:
       'it is itself the dead letter queue, of EventBridge: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html',

@@ -1,5 +1,5 @@
 // Abuses the inference server: seeded mutations of valid files, then many clients at once. Every answer must be one, no worker may end,
-// and memory must stay flat. Run by `npm run test:abuse`; --mutations and --seconds make it shorter.
+// and memory must stay flat. (The heap is limited, for V8 lets it grow as long as there is memory.) Run by `npm run test:abuse`; --mutations and --seconds make it shorter.
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import autocannon from 'autocannon';

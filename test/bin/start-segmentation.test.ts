@@ -4,11 +4,12 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { packageRoot } from '../../training/native/cache';
+import { assertClose } from '../training/assert-close';
 import { scanline } from '../training/command-line';
 import { writeVolumes } from '../training/sample-volumes';
 import { temporaryFolder } from '../training/temporary-folder';
 
-test('it splits, trains, evaluates, passes the gate on the mean Dice, registers, and draws what was predicted', async () => {
+test('it splits, trains, evaluates, passes the gate on the mean Dice, registers, deploys, and asks about held-out volumes', async () => {
   const folder = temporaryFolder();
   await writeVolumes(join(folder, 'volumes'), { train: 4, valid: 4 });
   writeFileSync(
@@ -37,4 +38,14 @@ test('it splits, trains, evaluates, passes the gate on the mean Dice, registers,
   // half of the four that were held out from training
   assert.match(html, /Evaluation on 2 held-out volumes/);
   assert.equal(html.match(/<figure class="volume"><img src="data:image\/png;base64,/g)?.length, 2);
+
+  // what the endpoint said beside the labels: the mean of its Dice is the evaluation's
+  const told = [...stdout.matchAll(/^ {2}(subject_\d+) +label 1 +(\d+\.\d) ml +(\d+\.\d) ml +(\d\.\d{4})$/gm)];
+  assert.equal(told.length, 2, stdout);
+  const overlaps = told.map(([, name, , , value]) => {
+    assert.ok(html.includes(`<b>${name}</b><br>label 1: Dice ${Number(value).toFixed(3)}`), name);
+    return Number(value);
+  });
+  assertClose([overlaps.reduce((sum, value) => sum + value) / 2], [Number(dice)], 1e-4, 'mean Dice');
+  assert.deepEqual(readdirSync(join(folder, 'state', 'endpoints')), []);
 });

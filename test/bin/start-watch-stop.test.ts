@@ -79,6 +79,24 @@ test('start --wait with a parameter ends with 1 and the reason where the executi
   assert.doesNotMatch(stderr, /\n {4}at /);
 });
 
+test('start --step runs that step alone, on what the latest execution made', async (context) => {
+  const { client, scanline } = await deployed(context);
+  await endOf(client, await startExecution(client, 'planes', {}));
+  const args = ['start', 'planes', '--wait', '--every', '1', '--step', 'Gate', '--parameter', 'Verdict=bad'];
+  const { status, stdout, stderr } = await scanline(...args).ended;
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /✓ Gate: False/);
+  assert.match(stdout, /✓ Train \(of the execution before\)/);
+  assert.doesNotMatch(stdout, /TooBad/);
+});
+
+test('start --from without a step says what it lacks', async (context) => {
+  const { scanline } = await deployed(context);
+  const { status, stderr } = await scanline('start', 'planes', '--from', 'arn:aws:sagemaker:x').ended;
+  assert.equal(status, 1);
+  assert.match(stderr, /--from is of use with --step only/);
+});
+
 test('the failure of a job says where its log is', async (context) => {
   const { scanline } = await deployed(context, 'echo broken; exit 3');
   const { status, stderr } = await scanline('start', 'planes', '--wait', '--every', '1').ended;

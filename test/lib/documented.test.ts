@@ -1,4 +1,4 @@
-// All that the package's constructs export has a doc comment: each symbol, each prop, each public member. Read off the declarations that
+// All that the package exports has a doc comment: each symbol, each prop, each public member. Read off the declarations that
 // tsc writes, one member a line; `npm run docs` makes the API reference of the same comments.
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -6,7 +6,7 @@ import { dirname, join, relative } from 'node:path';
 import { test } from 'node:test';
 import { packageRoot } from '../../training/native/cache';
 
-const ROOT = join(packageRoot, 'dist', 'lib');
+const ROOT = join(packageRoot, 'dist');
 
 interface Declaration {
   readonly name: string;
@@ -44,7 +44,10 @@ function declarationsOf(file: string): Declaration[] {
   return found;
 }
 
-const declarations = readdirSync(ROOT, { recursive: true, encoding: 'utf8' })
+const declarations = ['lib', 'training']
+  .flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map((file) => join(folder, file)),
+  )
   .filter((file) => file.endsWith('.d.ts'))
   .flatMap((file) => declarationsOf(join(ROOT, file)));
 
@@ -61,8 +64,9 @@ function exportsOf(file: string): [name: string, file: string][] {
     ...[...text.matchAll(/^export (?:type )?\{([^}]*)\} from '(\..*?)'/gm)].flatMap(([, names = '', module]) =>
       names
         .split(',')
-        .map((name): [string, string] => [name.replace(/^\s*(type )?/, '').trim(), at(module as string)])
-        .filter(([name]) => name !== ''),
+        .map((name) => name.replace(/^\s*(type )?/, '').trim())
+        .filter((name) => name !== '')
+        .map((name) => exportsOf(at(module as string)).find(([exported]) => exported === name) as [string, string]),
     ),
   ];
 }
@@ -76,7 +80,7 @@ function isInherited(member: string, { parents }: Declaration): boolean {
   );
 }
 
-for (const entry of ['index', 'nag/index', 'local/index']) {
+for (const entry of ['lib/index', 'lib/nag/index', 'lib/local/index', 'lib/pipeline/index', 'training/index']) {
   test(`scanline-sagemaker/${entry}: all that it exports has a doc comment`, () => {
     const exported = exportsOf(join(ROOT, `${entry}.d.ts`));
     assert.ok(exported.length > 0);

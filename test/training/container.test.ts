@@ -192,6 +192,13 @@ test('more than one instance is refused', async () => {
   );
 });
 
+test('a job that brings a program of its own is refused, and told of the image that runs it', async () => {
+  const other = await baseFolderWith({ ...HYPERPARAMETERS, sagemaker_program: '"train.ts"' });
+  const { status, stderr } = await run('train', other).ended;
+  assert.equal(status, 1);
+  assert.match(stderr, /the job brings a program[\s\S]*train\.ts[\s\S]*Fix: run it on the image scanline\/script-mode/);
+});
+
 test('SIGTERM writes a checkpoint and ends with status 0; the job begun again goes on from there', async () => {
   const other = await baseFolderWith({ ...HYPERPARAMETERS, num_epochs: '1000', checkpoint_interval: '3' });
   const checkpoints = join(other, 'checkpoints');

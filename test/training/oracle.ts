@@ -15,6 +15,7 @@ export const withoutOracle: string | false = existsSync(PYTHON)
 export function askOracle<Answer>(program: string, ...args: readonly string[]): Answer {
   const { status, stdout, stderr } = spawnSync(PYTHON, ['-c', program, ...args], {
     encoding: 'utf8',
+    maxBuffer: 2 ** 28,
     env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '3' },
   });
   if (status !== 0) throw new Error(`the Python program failed:\n${stderr}`);

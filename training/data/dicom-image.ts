@@ -31,9 +31,11 @@ export async function decodeDicomImage(
   maxPixels: number,
 ): Promise<Float32Array> {
   const file = parseDicom(bytes);
-  const { rows, columns, values } = file;
+  const { rows, columns, values, frames } = file;
+  const [frame] = frames;
+  if (frame === undefined || frames.length > 1) throw new Error('it has several frames; give an image of one');
   if (rows * columns > maxPixels) throw new Error(`it has ${columns} x ${rows} pixels: more than the pixel limit`);
-  const pixels = file.pixels();
+  const pixels = frame.pixels();
   const { low, high } = windowOf(file, pixels);
   const isInverted = String(values(0x0028, 0x0004)[0] ?? '').trim() === 'MONOCHROME1';
   const shown = Uint16Array.from(pixels, (value) => {

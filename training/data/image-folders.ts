@@ -29,7 +29,8 @@ export interface ImageFolders {
 
 const IMAGE = /^\.(png|jpe?g)$/i;
 
-const LAYOUT = 'lay the images out as train/CLASS/*.png, and valid/ and test/ likewise where there are such parts.';
+const LAYOUT =
+  'lay the images out as train/CLASS/*.png, and valid/ and test/ likewise where there are such parts; `scanline split` makes that of CLASS/*.png.';
 
 /** All images below a folder, in order, and how many other files there are. */
 export function imagesBelow(folder: string): { images: string[]; others: number } {

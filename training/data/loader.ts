@@ -122,7 +122,7 @@ export class Loader {
       if (this.options.onBadFile === 'fail') {
         throw new UserError(
           `${path} cannot be read as an image: ${reason}.`,
-          'remove or replace it, or leave such files out with --on-bad-file skip.',
+          'remove or replace it (`scanline data check` finds all such files), or leave them out with --on-bad-file skip.',
         );
       }
       if (!this.bad.has(path)) this.options.report?.(path, reason);

@@ -22,6 +22,9 @@ const PART_NAMES: Readonly<Record<Part, readonly string[]>> = {
 
 export const PARTS: readonly Part[] = ['train', 'valid', 'test'];
 
+/** How many of a folder's names are told. */
+const MOST_NAMES = 8;
+
 /** What a folder holds, in order, without hidden files. */
 export function visible(folder: string): string[] {
   return readdirSync(folder)
@@ -31,6 +34,12 @@ export function visible(folder: string): string[] {
 
 export function isFolder(path: string): boolean {
   return existsSync(path) && statSync(path).isDirectory();
+}
+
+/** The first of some names, and how many more there are. */
+function listed(names: readonly string[]): string {
+  const more = names.length > MOST_NAMES ? `, and ${names.length - MOST_NAMES} more` : '';
+  return names.length === 0 ? 'nothing' : `${names.slice(0, MOST_NAMES).join(', ')}${more}`;
 }
 
 /**
@@ -56,14 +65,15 @@ export function locateParts(
       const name = PART_NAMES[part].find((candidate) => inside.includes(candidate));
       if (name !== undefined) parts[part] ??= join(data, name);
     }
-    const unknown = inside.filter((name) => !Object.values(PART_NAMES).flat().includes(name));
+    const taken = Object.values(parts);
+    const unknown = inside.filter((name) => !taken.includes(join(data, name)));
     if (unknown.length > 0) notes.push(`ignored in ${data}: ${unknown.map((name) => `${name}/`).join(', ')}`);
   }
   if (parts.train === undefined) {
     const where =
       data === undefined
         ? 'no training part is given'
-        : `${data} has no folder train/ (it has: ${visible(data).join(', ') || 'nothing'})`;
+        : `${data} has no folder train/ (it has: ${listed(visible(data))})`;
     throw new UserError(`${where}.`, layout);
   }
   return parts;

@@ -21,27 +21,37 @@ import { readSafetensors, writeSafetensors } from './safetensors';
 
 /** What config.json holds: all that a network is rebuilt from, besides its weights. */
 export interface ClassifierConfig {
+  /** Tells a classifier from a segmenter. */
   readonly format: 'scanline-classifier';
+  /** Of this format. */
   readonly version: 1;
+  /** All of them: what the network was built from and trained with. */
   readonly hyperparameters: Hyperparameters;
+  /** Pixels and channels of the images that the network sees. */
   readonly image: ImageSize;
+  /** Names of the classes, in the order of the logits. */
   readonly classes: readonly string[];
 }
 
 /** What config.json holds of a network that gives a class to each voxel. */
 export interface SegmenterConfig {
+  /** Tells a segmenter from a classifier. */
   readonly format: 'scanline-segmenter';
+  /** Of this format. */
   readonly version: 1;
+  /** All of them: what the network was built from and trained with. */
   readonly hyperparameters: Hyperparameters;
   /** What the network sees: windows of prepared volumes. */
   readonly window: { readonly shape: Shape; readonly channels: number };
   /** Names of the channels, in their order. */
   readonly modalities: readonly string[];
+  /** Names of the classes, the background first, in the order of the logits. */
   readonly classes: readonly string[];
   /** What stands for each class in label volumes. */
   readonly labels: readonly number[];
 }
 
+/** What config.json holds; its `format` tells which of the two it is. */
 export type ModelConfig = ClassifierConfig | SegmenterConfig;
 
 /** What the network of a model is fed with. */
@@ -73,7 +83,13 @@ export function networkShape(config: ModelConfig): NetworkShape {
   return { inChannels: sample.at(-1) as number, classes: config.classes.length, imageSize: sample.slice(0, -1) };
 }
 
+/** The network that a trained model has. @throws UserError when the hyperparameters contradict each other */
 export function networkOf(config: ModelConfig): Network {
+  return buildNetwork({ ...config.hyperparameters, deep_supervision: false }, networkShape(config));
+}
+
+/** The network with what is of use to training alone. @throws UserError when the hyperparameters contradict each other */
+export function trainingNetworkOf(config: ModelConfig): Network {
   return buildNetwork(config.hyperparameters, networkShape(config));
 }
 
@@ -85,6 +101,7 @@ export async function writeWeights(folder: string, weights: Weights, config: Mod
   await writeSafetensors(join(folder, WEIGHTS_FILE), weights);
 }
 
+/** The weights in a model's folder, by the names of MONAI's state dict. @throws UserError where the file is damaged */
 export function readWeights(folder: string): Promise<Weights> {
   return readSafetensors(join(folder, WEIGHTS_FILE));
 }

@@ -183,7 +183,7 @@ export class Checkpoints {
     const copy = structuredClone(progress);
     const write = async () => {
       if (best) await this.writeBest(toStateDict(model.network, averaged, copy.step), best, copy.history);
-      await this.writeState(toStateDict(model.network, values, copy.step), state, stateValues, copy);
+      await this.writeState(toStateDict(model.network, values, copy.step, true), state, stateValues, copy);
       this.dropOld(copy);
     };
     this.pending = write().catch((error: unknown) => {

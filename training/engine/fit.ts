@@ -7,11 +7,12 @@ import type { OnBadFile } from '../data/loader';
 import type { PartFolders } from '../data/parts';
 import { UserError } from '../errors';
 import { explain } from '../faults';
-import type { Hyperparameters } from '../hyperparameters';
+import { type Hyperparameters, SPECS } from '../hyperparameters';
 import { TrainingConsole } from '../tracking/console';
-import { Mlflow, mlflowServer, type RunStatus } from '../tracking/mlflow';
+import { openTrackers } from '../tracking/open-trackers';
 import { SystemMetrics } from '../tracking/system-metrics';
 import { TensorBoard } from '../tracking/tensorboard';
+import type { RunStatus } from '../tracking/tracker';
 import { readWeights, writeServable } from './artifact';
 import { bestOf, modeOf, ranked, scoreOf } from './best';
 import {
@@ -27,8 +28,11 @@ import { learningRate, Plateau } from './optimization/schedules';
 import { Speed } from './speed';
 import { openTask, type Scores } from './tasks';
 
+/** What is trained, on what, and where its results go. */
 export interface FitOptions {
+  /** All of them, as `readHyperparameters` gives them. */
   readonly hyperparameters: Hyperparameters;
+  /** Folders of the training, validation and, where there is one, test part. */
   readonly folders: PartFolders;
   /** Gets {model_name}/{model,logs}. */
   readonly outputDir: string;
@@ -56,11 +60,13 @@ export interface FitOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What a training came to. */
 export interface FitResult {
   /** The folder of the best model; undefined when training was interrupted. */
   readonly bestModel?: string;
   /** The epoch of the best model. */
   readonly best?: EpochRecord;
+  /** Losses and metrics of each epoch, the earlier ones of a resumed training too. */
   readonly history: readonly EpochRecord[];
 }
 
@@ -129,10 +135,13 @@ async function train(options: FitOptions, console: TrainingConsole, resources: R
   const line = (text: string) => console.line(text);
   const began = performance.now();
 
-  // what is learned from, and what learns
+  // what is learned from, where it starts, and what learns
   const task = await openTask(options, line);
   resources.push(task);
-  const model = await fitModel(options, task, line);
+  const models = checkpointFolderOf(options);
+  const checkpoints = new Checkpoints(models, identityOf(task.fingerprint, options), h.num_to_keep);
+  const from = checkpointToResume(options.resume ?? 'auto', checkpoints);
+  const model = await fitModel(options, task, { line, isNew: from === undefined });
   resources.push(model);
   const { trainee, step, updater, inference, lossScale } = model;
 
@@ -150,10 +159,6 @@ async function train(options: FitOptions, console: TrainingConsole, resources: R
   const rateAt = (update: number) =>
     learningRate(update, { ...schedule, peak: h.learning_rate * plateau.state.factor });
 
-  // where it starts
-  const models = checkpointFolderOf(options);
-  const checkpoints = new Checkpoints(models, identityOf(task.fingerprint, options), h.num_to_keep);
-  const from = checkpointToResume(options.resume ?? 'auto', checkpoints);
   let progress = startOfTraining();
   if (from === undefined) {
     await model.initialise();
@@ -162,12 +167,20 @@ async function train(options: FitOptions, console: TrainingConsole, resources: R
     if (progress.lossScale) lossScale?.restore(progress.lossScale);
     if (progress.accumulated) updater.restore(progress.accumulated);
     if (progress.plateau) plateau.restore(progress.plateau);
-    line(`resumed from ${from}: epoch ${progress.epoch}, step ${progress.step}`);
+    const over = progress.epoch > epochs || progress.validationsWithoutImprovement >= patience;
+    line(
+      over
+        ? `this training has ended before, after ${progress.history.length} epoch${progress.history.length === 1 ? '' : 's'}: ${from}. More num_epochs go on from there; another --out, or --resume none, begins anew`
+        : `resumed from ${from}: epoch ${progress.epoch}, step ${progress.step}`,
+    );
   }
   const tensorboard = new TensorBoard(join(output, 'logs', 'tensorboard'));
   if (model.graph) tensorboard.graph(model.graph);
-  const mlflow = openMlflow(options, { folder: models, resume: from !== undefined, line });
-  if (mlflow) resources.push(mlflow);
+  // a rehearsal tells nobody
+  const trackers = options.fastDevRun
+    ? undefined
+    : openTrackers(h, { folder: models, resume: from !== undefined, line });
+  if (trackers) resources.push(trackers);
   const system = new SystemMetrics();
   let outOfTime = false;
 
@@ -225,7 +238,11 @@ async function train(options: FitOptions, console: TrainingConsole, resources: R
     console.metrics({ ...record });
     tensorboard.scalars(progress.step, chartsOf(record));
     tensorboard.flush();
-    mlflow?.metrics(epoch, { ...record, ...(validation && named(validation.ofClasses, 'valid')), ...system.report() });
+    trackers?.metrics(epoch, {
+      ...record,
+      ...(validation && named(validation.ofClasses, 'valid')),
+      ...system.report(),
+    });
 
     let best: { epoch: number; score: number } | undefined;
     if (validation) {
@@ -263,7 +280,7 @@ async function train(options: FitOptions, console: TrainingConsole, resources: R
   if (task.test) {
     const test = named((await task.test(inference)).overall, 'test');
     console.metrics(test);
-    mlflow?.metrics(best.epoch, test);
+    trackers?.results(best.epoch, test);
   }
   await writeServable(bestModel, finished, task.config);
   const copies = [
@@ -271,21 +288,10 @@ async function train(options: FitOptions, console: TrainingConsole, resources: R
     options.modelDir && join(options.modelDir, h.model_name),
   ];
   for (const folder of copies) if (folder) await cp(bestModel, join(folder, basename(bestModel)), { recursive: true });
-  mlflow?.model(bestModel);
+  trackers?.model(bestModel);
   line(`best model: epoch ${best.epoch}, ${monitor} ${best.score.toFixed(4)}, in ${bestModel}`);
   const record = progress.history.find(({ epoch }) => epoch === best.epoch);
   return { bestModel, ...(record && { best: record }), history: progress.history };
-}
-
-/** MLflow, where hyperparameters or the environment ask for it; a rehearsal tells nobody. */
-function openMlflow(
-  { hyperparameters: h, fastDevRun }: FitOptions,
-  { folder, resume, line }: { folder: string; resume: boolean; line: (text: string) => void },
-): Mlflow | undefined {
-  const server = fastDevRun ? undefined : mlflowServer(h, process.env);
-  const runName = h.num_folds > 1 ? `${h.model_name} fold ${h.fold}` : h.model_name;
-  const { mlflow_tracking_uri: _, ...parameters } = h;
-  return server && new Mlflow({ ...server, runName, resume, parameters, line, stateFile: join(folder, 'mlflow.json') });
 }
 
 const placeOf = ({ epoch, step }: Progress) => `epoch ${epoch}, step ${step}`;
@@ -303,13 +309,16 @@ function named(scores: Scores, part: 'valid' | 'test'): Scores {
 }
 
 /** Hyperparameters that do not touch the steps that are done, and so may change when a training is resumed. */
-const FREE_TO_CHANGE = new Set(['num_workers', 'checkpoint_interval', 'num_to_keep', 'early_stopping_rounds']);
+const FREE_TO_CHANGE = new Set([
+  ...['num_workers', 'checkpoint_interval', 'num_to_keep', 'early_stopping_rounds'],
+  'gradient_checkpointing',
+]);
 
 function identityOf(data: string, { hyperparameters }: FitOptions): Identity {
   const extendable = ['constant', 'plateau'].includes(hyperparameters.lr_schedule);
   const fixed = Object.entries(hyperparameters).filter(([name]) => {
     const extends_ = name === 'num_epochs' && extendable;
-    return !FREE_TO_CHANGE.has(name) && !name.includes('mlflow') && !extends_;
+    return !FREE_TO_CHANGE.has(name) && SPECS.get(name)?.section !== 'tracking' && !extends_;
   });
   return { data, hyperparameters: Object.fromEntries(fixed) };
 }

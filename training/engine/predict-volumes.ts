@@ -1,6 +1,6 @@
 // Masks of volumes, by a segmenter in a folder, in the space of the files that were given.
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type LabelClass, toValues } from '../data/volumes/dataset-json';
 import {
   channelsOf,
@@ -19,9 +19,13 @@ import type { OpenModel, SegmenterConfig } from './artifact';
 import { segment } from './segmentation';
 
 export interface VolumePrediction {
+  readonly subject: string;
+  /** The image's file, or its folder of DICOM slices; of several modalities the first. */
   readonly path: string;
   /** The mask's file. */
   readonly mask: string;
+  /** The file of the label that lies beside the image. */
+  readonly label?: string;
   /** Millilitres of each class but the background, by its name. */
   readonly volumes: Readonly<Record<string, number>>;
 }
@@ -39,13 +43,14 @@ export function labelClasses({ classes, labels }: SegmenterConfig): LabelClass[]
   return classes.map((name, i) => ({ name, value: labels[i] as number }));
 }
 
-/** The mask of a prepared volume. @param source the grid of its files */
+/** The mask of a prepared volume. @param signal ends it between two windows, by throwing its reason */
 export async function maskOf(
   { config, inference }: OpenModel<SegmenterConfig>,
   volume: Pick<WholeVolume, 'images' | 'shape' | 'affine' | 'source'>,
+  signal?: AbortSignal,
 ): Promise<Mask> {
   const classes = labelClasses(config);
-  const { predicted } = await segment(inference, volume, config, config.hyperparameters);
+  const { predicted } = await segment(inference, volume, config, config.hyperparameters, signal);
   const labels = labelsOnGrid(toValues(predicted, classes), volume, volume.source);
   const millilitres = spacingOf(volume.source.affine).reduce((product, length) => product * length, 1e-3);
   const voxels = new Map<number, number>();
@@ -55,7 +60,7 @@ export async function maskOf(
 }
 
 export interface PredictVolumesOptions extends Pick<VolumeLoaderOptions, 'onBadFile' | 'report'> {
-  /** Gets {subject}.nii.gz. */
+  /** Gets {subject}/pred.nii.gz. */
   readonly out: string;
   readonly workers: number;
 }
@@ -97,18 +102,21 @@ export async function* predictVolumes(
 ): AsyncGenerator<VolumePrediction> {
   const { config } = model;
   const isNamed = config.modalities.join() !== 'image';
-  const subjects = subjectsToPredict(data, isNamed ? config.modalities : undefined).map(
-    ({ label: _, ...subject }) => subject,
-  );
+  const found = subjectsToPredict(data, isNamed ? config.modalities : undefined);
+  // what is predicted is not to fail for a label that cannot be read
+  const subjects = found.map(({ label: _, ...subject }) => subject);
   await requireChannels(subjects, config);
   mkdirSync(out, { recursive: true });
   const pool = new VolumePool(workers);
   try {
     for await (const volume of inferenceLoader(config, { subjects, pool, ...reading }).volumes()) {
       const { labels, volumes } = await maskOf(model, volume);
-      const mask = join(out, `${volume.subject.id}.nii.gz`);
+      const { id } = volume.subject;
+      const mask = join(out, id, 'pred.nii.gz');
+      mkdirSync(dirname(mask), { recursive: true });
       await writeNifti(mask, labels, volume.source);
-      yield { path: volume.subject.images[0] as string, mask, volumes };
+      const label = found[volume.index]?.label;
+      yield { subject: id, path: volume.subject.images[0] as string, mask, ...(label && { label }), volumes };
     }
   } finally {
     await pool.close();

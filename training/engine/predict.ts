@@ -10,7 +10,9 @@ import { classifies, type OpenClassifier, type OpenModel, openModel, type Segmen
 import { argmax, softmax } from './metrics/classification';
 import { predictVolumes, type VolumePrediction } from './predict-volumes';
 
+/** What a classifier says of an image. */
 export interface Prediction {
+  /** Of the image, as it was given. */
   readonly path: string;
   /** Name of the most probable class. */
   readonly label: string;

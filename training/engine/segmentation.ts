@@ -28,19 +28,21 @@ function crossEntropy(logits: Float32Array, label: number): number {
   return Math.log(sum) + largest - (logits[label] as number);
 }
 
-/** The class of each voxel of a prepared volume. */
+/** The class of each voxel of a prepared volume. @param signal ends it between two windows, by throwing its reason */
 export async function segment(
   inference: Inference,
   { images, labels, shape }: Pick<WholeVolume, 'images' | 'labels' | 'shape'>,
   { window }: Pick<SegmenterConfig, 'window'>,
   { overlap, sw_batch_size: batch, sw_mode: blending }: Windows,
+  signal?: AbortSignal,
 ): Promise<Segmentation> {
   const predicted = new Uint8Array(voxels(shape));
   const options = { roi: window.shape, overlap, batch, blending };
   let loss = 0;
-  const slabs = slidingWindowSlabs(images, shape, window.channels, options, (values, count) =>
-    inference.run(values, count),
-  );
+  const slabs = slidingWindowSlabs(images, shape, window.channels, options, (values, count) => {
+    signal?.throwIfAborted();
+    return inference.run(values, count);
+  });
   for await (const { start, length, classes, values } of slabs) {
     const first = start * shape[1] * shape[2];
     for (let voxel = 0; voxel < length * shape[1] * shape[2]; voxel++) {

@@ -1,5 +1,6 @@
 // Inference window by window over images too large for one go, as MONAI's sliding_window_inference.
 
+/** Windows, by MONAI's names and defaults (monai.inferers.sliding_window_inference). */
 export interface SlidingWindowOptions {
   /** Voxels of a window along each axis; an axis on which the image is smaller is padded with 0 on both sides. */
   readonly roi: readonly number[];

@@ -7,6 +7,15 @@ import { TRACKING_HYPERPARAMETERS } from './tracking';
 import { TRAINING_HYPERPARAMETERS } from './training';
 import { VOLUME_HYPERPARAMETERS } from './volumes';
 
+export {
+  DATA_HYPERPARAMETERS,
+  MODEL_HYPERPARAMETERS,
+  TRACKING_HYPERPARAMETERS,
+  TRAINING_HYPERPARAMETERS,
+  VOLUME_HYPERPARAMETERS,
+};
+
+/** Every hyperparameter: its name, type, range, default, the networks that it is for, and what it does. */
 export const HYPERPARAMETERS = [
   ...MODEL_HYPERPARAMETERS,
   ...DATA_HYPERPARAMETERS,

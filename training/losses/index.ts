@@ -5,12 +5,16 @@ import { type FocalOptions, focalLoss } from './focal';
 import { type DiceOptions, diceLoss, type TverskyOptions, tverskyLoss } from './region';
 
 export { type CrossEntropyOptions, crossEntropy } from './cross-entropy';
+export { deepSupervisionLoss } from './deep-supervision';
 export { type FocalOptions, focalLoss } from './focal';
 export { type DiceOptions, diceLoss, type RegionOptions, type TverskyOptions, tverskyLoss } from './region';
 
+/** Names of the losses; dice_ce and dice_focal are sums of two. */
 export type LossName = 'cross_entropy' | 'dice' | 'dice_ce' | 'dice_focal' | 'focal' | 'tversky';
 
+/** Which loss, and what counts in it; by MONAI's names and defaults. */
 export interface LossOptions {
+  /** Which loss. */
   readonly name: LossName;
   /** @default softmax */
   readonly activation?: 'softmax' | 'sigmoid' | undefined;
@@ -37,6 +41,7 @@ export interface LossOptions {
 /** Of logits [N, ..., K] and int32 labels [N, ...]: a scalar. */
 export type Loss = (logits: Tensor, labels: Tensor) => Tensor;
 
+/** The loss of a batch: its mean over samples, and over voxels or classes as MONAI's loss of that name reduces them. */
 export function makeLoss({ name, alpha, beta, gamma, labelSmoothing, squaredPred, ...shared }: LossOptions): Loss {
   const { includeBackground, classWeights, ignoreIndex, activation } = shared;
   const entropy: CrossEntropyOptions = { classWeights, ignoreIndex, labelSmoothing };

@@ -1,10 +1,12 @@
 // DenseNet (Huang et al., https://arxiv.org/abs/1608.06993), the architecture, options and parameter names of MONAI's.
+import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import {
   isDenseBlockForOwnKernels,
   type DenseLayer as TrainedLayer,
   type TrainedNorm,
   denseBlock as trainedDenseBlock,
 } from '../ops/dense-block';
+import { checkpointed } from './checkpointing';
 import { pooledClassifier } from './explanation';
 import {
   type ActivationName,
@@ -22,8 +24,11 @@ import {
 } from './layers';
 import { type Layer, type Network, type Pass, Scope } from './network';
 
+/** DenseNet's options, by the paper (https://arxiv.org/abs/1608.06993) and MONAI. */
 export interface DenseNetOptions {
+  /** Channels of the images. */
   readonly inChannels: number;
+  /** Logits of an image. */
   readonly classes: number;
   /** Filters of the first convolution. @default 64 */
   readonly initFeatures?: number;
@@ -80,31 +85,28 @@ function trainedNorm(scope: Scope, pass: Pass): TrainedNorm | undefined {
   return update && { ...norm, update };
 }
 
-/**
- * Each layer sees the features of all before it; they stay apart, for only the normalisation that follows reads them.
- *
- * @param closing the scope of the batch normalisation of all features at the end
- */
-function denseBlock(
-  scope: Scope,
-  count: number,
-  channels: number,
-  closing: Scope,
-  options: Required<DenseNetOptions>,
-): Layer {
+/** A block and the batch normalisation after it in one, where there are kernels for that; undefined where not. */
+function wholeBlock(scope: Scope, count: number, closing: Scope, { activation, dropout }: Required<DenseNetOptions>) {
   const scopes = Array.from({ length: count }, (_, index) => scope.at(`denselayer${index + 1}`));
-  const layers = scopes.map((scope, index) => denseLayer(scope, channels + index * options.growthRate, options));
-  const normalize = batchNormalization(closing, channels + count * options.growthRate, options.activation);
-  const whole = options.activation === 'relu' && options.dropout === 0;
-  return (x, pass) => {
-    if (whole && pass.training) {
-      const trained = scopes.flatMap((scope) => trainedLayer(scope, pass) ?? []);
-      const norm = trainedNorm(closing, pass);
-      if (norm && isDenseBlockForOwnKernels(x, trained)) return trainedDenseBlock(x, trained, norm);
-    }
+  return (x: Tensor, pass: Pass): Tensor | undefined => {
+    if (!pass.training || pass.checkpointing || activation !== 'relu' || dropout > 0) return undefined;
+    const layers = scopes.flatMap((scope) => trainedLayer(scope, pass) ?? []);
+    const norm = trainedNorm(closing, pass);
+    return norm && isDenseBlockForOwnKernels(x, layers) ? trainedDenseBlock(x, layers, norm) : undefined;
+  };
+}
+
+/** Each layer sees the features of all before it; they stay apart, for only the normalisation that follows reads them. */
+function denseBlock(scope: Scope, count: number, channels: number, options: Required<DenseNetOptions>) {
+  const layers = Array.from({ length: count }, (_, index) =>
+    checkpointed(scope, () =>
+      denseLayer(scope.at(`denselayer${index + 1}`), channels + index * options.growthRate, options),
+    ),
+  );
+  return (x: Tensor, pass: Pass): Tensor[] => {
     const features = [x];
     for (const layer of layers) features.push(layer(features, pass));
-    return normalize(features, pass);
+    return features;
   };
 }
 
@@ -128,14 +130,26 @@ export function densenet(options: DenseNetOptions): Network {
   complete.blockConfig.forEach((count, index) => {
     const last = index === complete.blockConfig.length - 1;
     const transition = features.at(`transition${index + 1}`);
+    const scope = features.at(`denseblock${index + 1}`);
     const closing = last ? features.at('norm5') : transition.at('norm');
-    layers.push(denseBlock(features.at(`denseblock${index + 1}`), count, channels, closing, complete));
+    const block = denseBlock(scope, count, channels, complete);
+    const whole = wholeBlock(scope, count, closing, complete);
     channels += count * complete.growthRate;
-    if (!last) {
+    let halve: Layer = (x) => x;
+    const reduce = checkpointed(root, () => {
+      const normalize = batchNormalization(closing, channels, complete.activation);
       // the other way round than in the paper, for a mean and a 1 x 1 convolution may change places: a quarter of the products
-      layers.push(averagePooling(2), conv(transition.at('conv'), channels, Math.floor(channels / 2), { kernel: 1 }));
-      channels = Math.floor(channels / 2);
-    }
+      if (!last) {
+        const filters = Math.floor(channels / 2);
+        halve = sequential(averagePooling(2), conv(transition.at('conv'), channels, filters, { kernel: 1 }));
+      }
+      return (x: readonly Tensor[], pass: Pass) => halve(normalize(x, pass), pass);
+    });
+    layers.push((x, pass) => {
+      const y = whole(x, pass);
+      return y ? halve(y, pass) : reduce(block(x, pass), pass);
+    });
+    if (!last) channels = Math.floor(channels / 2);
   });
   const classifier = pooledClassifier(
     sequential(...layers),

@@ -77,6 +77,11 @@ export function addonPath(name: Addon['name'], flavour: Flavour): string {
   return join(buildFolder(flavour), `${name}.node`);
 }
 
+/** The names of the addons that are not built for this very version of Scanline and TensorFlow. */
+export function missingAddons(flavour: Flavour): string[] {
+  return addons().flatMap(({ name }) => (existsSync(addonPath(name, flavour)) ? [] : [name]));
+}
+
 function requireCompiler(): void {
   if (spawnSync('g++', ['--version']).status === 0) return;
   throw new UserError(
@@ -131,7 +136,8 @@ function compile(addon: Addon, flavour: Flavour): Promise<void> {
 
 /** Builds the addons that are not built yet. */
 export async function buildAddons(flavour: Flavour, report: Report): Promise<void> {
-  const missing = addons().filter((addon) => !existsSync(addonPath(addon.name, flavour)));
+  const names = missingAddons(flavour);
+  const missing = addons().filter(({ name }) => names.includes(name));
   if (missing.length === 0) return;
   requireCompiler();
   report(`building the binding to TensorFlow with g++, which takes a minute`);

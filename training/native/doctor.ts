@@ -1,7 +1,6 @@
 // Looks over a machine: everything that training and serving need of it, and what they would do with it.
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { addonPath, tfjsFolder } from './addons';
+import { missingAddons, tfjsFolder } from './addons';
 import { cacheFolder, type Flavour } from './cache';
 import { isInstalled, tensorflowFolder, tensorflowVersion } from './install';
 import { hasBf16, inspectMachine, type Machine, unsupported } from './machine';
@@ -26,7 +25,7 @@ function describeBuild(flavour: Flavour): Finding {
   const what = `TensorFlow ${flavour}`;
   const fix = `npx scanline setup --tensorflow ${flavour}`;
   if (!isInstalled(flavour)) return { ok: false, what, found: 'not set up', fix };
-  const built = (['loader', 'tfjs_binding', 'scanline'] as const).every((name) => existsSync(addonPath(name, flavour)));
+  const built = missingAddons(flavour).length === 0;
   const found = `${tensorflowVersion(flavour)} in ${tensorflowFolder(flavour)}`;
   return built ? { ok: true, what, found } : { ok: false, what, found: `${found}, but its binding is not built`, fix };
 }

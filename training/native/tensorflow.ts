@@ -5,7 +5,7 @@ import util from 'node:util';
 import type * as tfjs from '@tensorflow/tfjs-node-gpu';
 import { UserError } from '../errors';
 import type { NativeLoader, NativeModule } from './addon';
-import { addonPath, tfjsFolder } from './addons';
+import { addonPath, missingAddons, tfjsFolder } from './addons';
 import { type Flavour, flavourOfEnvironment } from './cache';
 import { isInstalled, tensorflowFolder } from './install';
 import { cpuFallback, inspectMachine } from './machine';
@@ -30,6 +30,8 @@ export interface TensorflowBinding {
   tensorDataSync(id: number): tfjs.backend_util.BackendValues;
   executeOp(name: string, attributes: OpAttribute[], inputs: number[], outputs: number): TensorMetadata[];
   isUsingGpuDevice(): boolean;
+  /** The same tensors, not there before all of them are. Only of a binding that records: executed, ops come one after the other anyway. */
+  together?(ids: number[]): TensorMetadata[];
 }
 
 export interface TensorMetadata {
@@ -49,15 +51,17 @@ export interface OpAttribute {
  * Which of the installed builds to load.
  *
  * @default SCANLINE_TENSORFLOW (cpu or gpu), else gpu where there is a device and that build is installed, else cpu
- * @throws UserError when that build is not installed
+ * @throws UserError when that build, or the binding to it, is not there
  */
 export function chooseFlavour(): Flavour {
   const asked = flavourOfEnvironment();
   const flavour =
     asked ?? (isInstalled('gpu') && (inspectMachine().gpus.length > 0 || !isInstalled('cpu')) ? 'gpu' : 'cpu');
-  if (isInstalled(flavour)) return flavour;
+  if (isInstalled(flavour) && missingAddons(flavour).length === 0) return flavour;
   throw new UserError(
-    `TensorFlow (${flavour}) is not set up on this machine.`,
+    isInstalled(flavour)
+      ? `the binding to TensorFlow (${flavour}) is not built for this version of Scanline.`
+      : `TensorFlow (${flavour}) is not set up on this machine.`,
     `run \`npx scanline setup --tensorflow ${flavour}\`.`,
   );
 }

@@ -3,7 +3,7 @@ import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { tf } from '../native/tensorflow';
 import { relu } from './activation';
 import { concat, reshape } from './layout';
-import { differentiable, float, float32, int, ops } from './op';
+import { differentiable, float, float32, int, op, ops } from './op';
 import { useOwnKernels } from './own-kernels';
 
 /** A scale and an offset for each channel, [C]. */
@@ -45,6 +45,7 @@ export function batchNorm(
   const { relu: withRelu = false, update } = options;
   if (update && useOwnKernels()) return ownBatchNorm(list, affine, running, { ...options, update });
   const whole = concat(list, (list[0] as Tensor).rank - 1);
+  if (useOwnKernels()) return ownNormalization(whole, affine, running, options);
   const channels = whole.shape.at(-1) as number;
   // TensorFlow's op takes two spatial axes
   const flat = whole.rank === 4 ? whole : reshape(whole, [-1, 1, whole.shape.at(-2) as number, channels]);
@@ -86,7 +87,8 @@ const moments = new WeakMap<Tensor, Statistics>();
 /** Mean and biased variance of each channel, computed once for a tensor. Not differentiated: who normalises by them does that. */
 export function momentsOf(x: Tensor): Statistics {
   let known = moments.get(x);
-  if (known === undefined) {
+  // what was worked out inside of a part that is computed again is gone with it
+  if (known === undefined || known.mean.isDisposed) {
     const [mean, variance] = ops('ScanlineMoments', [x], { T: float32 }, 2) as [Tensor, Tensor];
     known = { mean, variance };
     moments.set(x, known);
@@ -120,6 +122,34 @@ function ownBatchNorm(
       return y;
     },
     (dy, saved) => ops('ScanlineBatchNormGrad', [dy, ...saved], attributes, 2 + list.length),
+  );
+}
+
+/**
+ * By the running statistics, with the same kernel: of small images, oneDNN's takes four times as long, which is half the time of a
+ * DenseNet that answers one request.
+ */
+function ownNormalization(
+  x: Tensor,
+  { scale, offset }: Affine,
+  { mean, variance }: Statistics,
+  { epsilon = 1e-5, relu: withRelu = false }: BatchNormOptions,
+): Tensor {
+  const attributes = { T: float32, N: int(1), epsilon: float(epsilon), momentum: float(0), relu: withRelu };
+  return differentiable(
+    [x, scale, offset],
+    ([x, scale, offset], save) => {
+      const [y] = ops('ScanlineBatchNorm', [scale, offset, mean, variance, x, mean, variance], attributes, 3);
+      save([x, scale, mean, variance, y as Tensor]);
+      return y as Tensor;
+    },
+    (dy, saved) => {
+      const [x, scale, mean, variance, y] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor];
+      const g = withRelu ? op('ReluGrad', [dy, y], { T: float32 }) : dy;
+      const inverse = variance.add(epsilon).rsqrt();
+      const outer = x.shape.slice(0, -1).map((_, axis) => axis);
+      return [g.mul(scale.mul(inverse)), g.mul(x.sub(mean).mul(inverse)).sum(outer), g.sum(outer)];
+    },
   );
 }
 

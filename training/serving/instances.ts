@@ -6,8 +6,8 @@ import type { Instance } from './served-model';
 const MOST_INSTANCES = 1024;
 
 const FORMS =
-  'JSON is {"image": "base64 of a file"}, {"pixels": [[...], ...]}, or a list of such objects as {"instances": [...]}; ' +
-  'application/jsonlines has such an object on each line';
+  'JSON is {"image": "base64 of a file"}, {"pixels": [[...], ...]}, or a list of such as {"instances": [...]}, where pixels may stand by ' +
+  'themselves; application/jsonlines has one on each line';
 
 export interface Instances {
   readonly instances: readonly Instance[];
@@ -27,6 +27,7 @@ function parse(text: string, what: string): unknown {
 const BASE64 = /^[A-Za-z0-9+/_-]+={0,2}$/;
 
 function toInstance(value: unknown, where: string): Instance {
+  if (Array.isArray(value)) return { kind: 'pixels', pixels: value };
   const { image, pixels } = (value ?? {}) as { image?: unknown; pixels?: unknown };
   if (typeof image === 'string') {
     const encoded = image.replace(/^data:[^,]*;base64,/, '').replace(/\s+/g, '');

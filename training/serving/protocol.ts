@@ -10,6 +10,8 @@ export interface Invocation {
   /** Whether the answer is to say where the model has looked. */
   readonly explain: boolean;
   readonly body: Uint8Array;
+  /** Milliseconds until nobody waits for the answer any more. */
+  readonly remaining: number;
 }
 
 export interface Answer {
@@ -22,7 +24,7 @@ export interface Answer {
 
 export type WorkerMessage =
   /** The model is loaded and has run once. */
-  | { readonly kind: 'ready'; readonly model: ModelDescription }
+  | { readonly kind: 'ready'; readonly model: ModelDescription; readonly maxBatch: number }
   /** The model cannot be served. */
   | { readonly kind: 'unusable'; readonly problem: string; readonly fix: string }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: Answer }

@@ -24,6 +24,8 @@ interface Request {
 interface Result {
   /** Millilitres of each class but the background. */
   readonly volumes: Mask['volumes'];
+  /** What stands for each class in masks, which the headers of a NIfTI file have no room for. */
+  readonly labels: Readonly<Record<string, number>>;
   /** Voxels along i, j and k, and their distance, mm. */
   readonly shape: readonly number[];
   readonly spacing: readonly number[];
@@ -47,9 +49,10 @@ function valuesAt({ shape, affine, channels }: Sample, pixdim: readonly number[]
 }
 
 /** @throws Refusal where it would have more values than allowed, or cannot be prepared */
-function prepare(raw: Sample, { config }: Model, maxValues: number): Sample {
+function prepare(raw: Sample, { config }: Model, maxValues: number, signal: AbortSignal): Sample {
   let sample = raw;
   for (const spec of prepareTransforms(config.hyperparameters)) {
+    signal.throwIfAborted();
     if (spec.name === 'Spacing' && valuesAt(sample, spec.pixdim) > maxValues)
       throw new Refusal(
         `the volume would have more than ${maxValues} values at the spacing of the training, ${spec.pixdim.join(' x ')} mm.`,
@@ -75,11 +78,15 @@ async function fileOf(raw: Sample, mask: Mask, { type }: Asked, { config }: Mode
 
 async function segmentOne({ bytes, asked }: Request, model: Model, maxValues: number): Promise<Output> {
   const { modalities, window } = model.config;
+  const { signal } = asked;
+  // it may have waited too long for the volumes before it
+  signal.throwIfAborted();
   const limits = { mostValues: maxValues, mostUnpacked: MOST_UNPACKED };
   const raw = await readVolumeFile(bytes, { modalities, channels: window.channels }, limits);
-  const { image, ...grid } = prepare(raw, model, maxValues);
-  const mask = await maskOf(model, { ...grid, images: image, source: raw });
-  const result = { volumes: mask.volumes, shape: raw.shape, spacing: spacingOf(raw.affine) };
+  const { image, ...grid } = prepare(raw, model, maxValues, signal);
+  const mask = await maskOf(model, { ...grid, images: image, source: raw }, signal);
+  const labels = Object.fromEntries(labelClasses(model.config).map(({ name, value }) => [name, value]));
+  const result = { volumes: mask.volumes, labels, shape: raw.shape, spacing: spacingOf(raw.affine) };
   const file = await fileOf(raw, mask, asked, model);
   return { result, ...(file && { file }) };
 }

@@ -12,6 +12,8 @@ export interface Asked {
   readonly type: string;
   /** Whether the answer says where the model has looked. */
   readonly explain: boolean;
+  /** Aborted once nobody waits for the answer any more; what takes long looks at it, and throws its reason. */
+  readonly signal: AbortSignal;
 }
 
 /** What /models says of a model. */

@@ -33,8 +33,10 @@ export interface ServerOptions {
   readonly maxValues?: number;
   /** Milliseconds that a client has to send its request. @default 30,000 */
   readonly requestTimeout?: number;
-  /** Milliseconds that a worker has for a request. @default 60,000, as SageMaker waits */
+  /** Milliseconds from a request to its answer; what takes longer is answered 504. @default 60,000, as SageMaker waits */
   readonly deadline?: number;
+  /** Milliseconds that a worker has to give up what took longer, before it counts as stuck and is replaced. @default 10,000 */
+  readonly grace?: number;
   /** Whether each request is a line of JSON on standard output: its id, status, bytes and times, and nothing of the image. @default false */
   readonly log?: boolean;
 }
@@ -47,8 +49,8 @@ export interface InferenceServer {
 
 const MIB = 2 ** 20;
 
-/** Milliseconds that a connection is kept for the next request. */
-const KEEP_ALIVE = 5000;
+/** Milliseconds that a connection is kept for the next request: longer than proxies keep theirs, which would meet a closed one. */
+const KEEP_ALIVE = 72_000;
 
 /** Milliseconds between looks for clients that are too slow. */
 const CHECK_INTERVAL = 1000;
@@ -66,6 +68,7 @@ const DEFAULTS = {
   maxValues: 2 ** 27,
   requestTimeout: 30_000,
   deadline: 60_000,
+  grace: 10_000,
   log: false,
 };
 
@@ -80,9 +83,11 @@ function contentTypeOf({ headers }: FastifyRequest, model: ModelDescription): st
 }
 
 function acceptedType({ headers }: FastifyRequest, model: ModelDescription): string {
-  const type = new Negotiator({ headers }).mediaType([...model.produces]);
+  // an empty header is none
+  const { accept = '' } = headers;
+  const type = new Negotiator({ headers: { accept: accept.trim() || '*/*' } }).mediaType([...model.produces]);
   if (type !== undefined) return type;
-  throw new Refusal(`Accept ${headers.accept} cannot be given; this model gives ${model.produces.join(', ')}.`, 406);
+  throw new Refusal(`Accept ${accept} cannot be given; this model gives ${model.produces.join(', ')}.`, 406);
 }
 
 /** What SageMaker passes on of what a client asks besides: InvokeEndpoint's CustomAttributes. */
@@ -123,7 +128,7 @@ function addRoutes(server: FastifyInstance, workers: Workers, monitoring: Monito
     return reply.status(isHealthy ? 200 : 503).send({ status: isHealthy ? 'healthy' : 'no worker is ready' });
   });
   server.get('/execution-parameters', () => ({
-    MaxConcurrentTransforms: settings.workers * settings.maxBatch,
+    MaxConcurrentTransforms: settings.workers * workers.maxBatch,
     BatchStrategy: 'MULTI_RECORD',
     MaxPayloadInMB: Math.floor(settings.maxBody / MIB),
   }));
@@ -159,7 +164,7 @@ function answerErrors(server: FastifyInstance): void {
 
 function logRequests(server: FastifyInstance, monitoring: Monitoring, isLogged: boolean): void {
   server.addHook('onResponse', async (request, reply) => {
-    if (request.url !== '/invocations') return;
+    if (request.url.split('?')[0] !== '/invocations') return;
     monitoring.request(reply.statusCode, reply.elapsedTime / 1000);
     if (!isLogged) return;
     const line = {

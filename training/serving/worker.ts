@@ -6,7 +6,7 @@ import { Batcher } from './batcher';
 import { serveClassifier } from './classifier';
 import { readInstances } from './instances';
 import type { Answer, Invocation, WorkerMessage, WorkerSettings } from './protocol';
-import { Refusal } from './refusal';
+import { Refusal, TIMED_OUT, TOO_LONG } from './refusal';
 import { serveSegmenter } from './segmenter';
 import type { ServedModel } from './served-model';
 
@@ -26,14 +26,16 @@ function problem(error: unknown): Answer {
 async function answer<Input, Output>(
   model: ServedModel<Input, Output>,
   batcher: Batcher<Input, Output>,
-  { contentType, accept, explain, body }: Invocation,
+  { contentType, accept, explain, body, remaining }: Invocation,
 ): Promise<Answer> {
+  const ending = new AbortController();
+  const timer = setTimeout(() => ending.abort(new Refusal(TOO_LONG, TIMED_OUT)), remaining);
   try {
     const { instances, single } = readInstances(contentType, Buffer.from(body.buffer, body.byteOffset, body.length));
     const outputs = await Promise.all(
       instances.map(async (instance, i) => {
         try {
-          return await batcher.add(await model.read(instance, { type: accept, explain }));
+          return await batcher.add(await model.read(instance, { type: accept, explain, signal: ending.signal }));
         } catch (error) {
           if (single || !(error instanceof Refusal)) throw error;
           throw new Refusal(`instance ${i}: ${error.message}`, error.statusCode);
@@ -48,6 +50,8 @@ async function answer<Input, Output>(
     };
   } catch (error) {
     return problem(error);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -56,15 +60,16 @@ async function serve<Input, Output>(
   { maxBatch, latency }: Pick<WorkerSettings, 'maxBatch' | 'latency'>,
 ): Promise<void> {
   await model.warm();
+  const most = Math.min(maxBatch, model.maxBatch ?? maxBatch);
   const batcher = new Batcher<Input, Output>(
     (inputs) => model.run(inputs),
-    { maxBatch: Math.min(maxBatch, model.maxBatch ?? maxBatch), latency },
+    { maxBatch: most, latency },
     (size, seconds) => send({ kind: 'batch', size, seconds }),
   );
   process.on('message', async (invocation: Invocation) => {
     send({ kind: 'answer', id: invocation.id, answer: await answer(model, batcher, invocation) });
   });
-  send({ kind: 'ready', model: model.description });
+  send({ kind: 'ready', model: model.description, maxBatch: most });
 }
 
 /** Serves the model of a folder, whatever its task. @throws UserError where there is none, or it is damaged */

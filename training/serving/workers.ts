@@ -3,15 +3,17 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { join } from 'node:path';
 import { UserError } from '../errors';
 import type { Answer, Invocation, WorkerMessage, WorkerSettings } from './protocol';
-import { Refusal } from './refusal';
+import { Refusal, TIMED_OUT, TOO_LONG } from './refusal';
 import type { ModelDescription } from './served-model';
 
 export interface WorkersOptions extends WorkerSettings {
   readonly workers: number;
   /** Requests that wait or are worked on at most. */
   readonly maxRequests: number;
-  /** Milliseconds that a worker has for a request before it counts as stuck. */
+  /** Milliseconds from a request to its answer. */
   readonly deadline: number;
+  /** Milliseconds that a worker has to give up a request that took longer, before it counts as stuck. */
+  readonly grace: number;
 }
 
 /** What happened, for who counts it. */
@@ -25,6 +27,8 @@ interface Request extends Invocation {
   reject(error: Error): void;
   /** Whether nobody waits for the answer any more. */
   abandoned(): boolean;
+  /** When it is to be answered, by performance.now(). */
+  readonly due: number;
   timer?: NodeJS.Timeout;
 }
 
@@ -49,12 +53,16 @@ export class Workers {
   private isClosed = false;
   /** What is served, once a worker is ready. */
   model: ModelDescription | undefined;
+  /** Most instances that run together, of the model that is served. */
+  maxBatch: number;
   private firstReady!: { resolve(model: ModelDescription): void; reject(error: Error): void };
 
   constructor(
     private readonly options: WorkersOptions,
     private readonly observer: WorkersObserver,
-  ) {}
+  ) {
+    this.maxBatch = options.maxBatch;
+  }
 
   /** Starts the workers. @returns what they serve, when the first is ready @throws UserError where the model cannot be served */
   start(): Promise<ModelDescription> {
@@ -76,11 +84,14 @@ export class Workers {
   }
 
   /** @throws Refusal when there is too much to do, or the worker that held the request ended */
-  invoke(request: Omit<Invocation, 'id'>, abandoned: () => boolean): Promise<Answer> {
+  invoke(request: Omit<Invocation, 'id' | 'remaining'>, abandoned: () => boolean): Promise<Answer> {
     if (this.load >= this.options.maxRequests)
       throw new Refusal(`the server has ${this.load} requests to answer; come again in a second.`, UNAVAILABLE);
     return new Promise((resolve, reject) => {
-      this.waiting.push({ ...request, id: this.count++, resolve, reject, abandoned });
+      const due = performance.now() + this.options.deadline;
+      const waiting: Request = { ...request, id: this.count++, remaining: 0, resolve, reject, abandoned, due };
+      waiting.timer = setTimeout(() => this.late(waiting), this.options.deadline);
+      this.waiting.push(waiting);
       this.dispatch();
     });
   }
@@ -114,6 +125,7 @@ export class Workers {
       worker.isReady = true;
       this.pause = FIRST_PAUSE;
       this.model = message.model;
+      this.maxBatch = message.maxBatch;
       this.firstReady.resolve(message.model);
     } else if (message.kind === 'unusable') {
       if (!this.model) this.firstReady.reject(new UserError(message.problem, message.fix));
@@ -147,16 +159,26 @@ export class Workers {
   private dispatch(): void {
     while (this.waiting.length > 0) {
       const [idlest] = [...this.workers].filter(({ isReady }) => isReady).sort((a, b) => a.held.size - b.held.size);
-      if (idlest === undefined || idlest.held.size >= 2 * this.options.maxBatch) return;
+      if (idlest === undefined || idlest.held.size >= 2 * this.maxBatch) return;
       const request = this.waiting.shift() as Request;
-      if (!request.abandoned()) this.hand(request, idlest);
+      if (request.abandoned()) clearTimeout(request.timer);
+      else this.hand(request, idlest);
     }
   }
 
   private hand(request: Request, worker: Worker): void {
-    const { id, contentType, accept, explain, body } = request;
+    const { id, contentType, accept, explain, body, due } = request;
     worker.held.set(id, request);
-    request.timer = setTimeout(() => worker.process.kill('SIGKILL'), this.options.deadline);
-    worker.process.send({ id, contentType, accept, explain, body } satisfies Invocation);
+    const remaining = Math.max(0, due - performance.now());
+    worker.process.send({ id, contentType, accept, explain, body, remaining } satisfies Invocation);
+  }
+
+  /** A request is answered in time, whatever its worker does; one that does not give it up soon is stuck. */
+  private late(request: Request): void {
+    request.reject(new Refusal(TOO_LONG, TIMED_OUT));
+    const place = this.waiting.indexOf(request);
+    if (place >= 0) this.waiting.splice(place, 1);
+    for (const { held, process } of this.workers)
+      if (held.has(request.id)) request.timer = setTimeout(() => process.kill('SIGKILL'), this.options.grace);
   }
 }

@@ -4,12 +4,12 @@ import type { Finding } from '../errors';
 import { type Context, fields, inStep, isPlaceholder, list } from './context';
 
 /**
- * The quota L-729F2471, "Maximum number of steps allowed per pipeline", which AWS raises on request; an account's own is what
- * `aws service-quotas get-service-quota --service-code sagemaker --quota-code L-729F2471` tells.
- * https://docs.aws.amazon.com/general/latest/gr/sagemaker.html
+ * The quota "Maximum number of steps allowed per pipeline", which AWS raises on request; an account's own is what
+ * `aws service-quotas get-service-quota --service-code sagemaker --quota-code L-729F2471` tells. The API's model has no such limit
+ * (only that of SelectedSteps is 50, too), so that it is a warning. https://docs.aws.amazon.com/general/latest/gr/sagemaker.html
  */
 const MOST_STEPS = 50;
-/** https://docs.aws.amazon.com/general/latest/gr/sagemaker.html */
+/** PipelineParameters of https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StartPipelineExecution.html */
 const MOST_PARAMETERS = 200;
 /** Bytes: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreatePipeline.html */
 const LONGEST_DEFINITION = 1_048_576;
@@ -33,11 +33,20 @@ const ENVIRONMENTS: Readonly<Record<string, MapLimit>> = {
   Transform: { entries: 16, key: 1024, value: 10_240 },
 };
 
-/** Lists: API_CreateTrainingJob (Tags), API_AlgorithmSpecification (MetricDefinitions), API_CreateProcessingJob (the others). */
+/**
+ * Lists: API_CreateTrainingJob (Tags, InputDataConfig), API_AlgorithmSpecification (MetricDefinitions), API_VpcConfig,
+ * API_CreateProcessingJob and API_ProcessingOutputConfig, API_CreateHyperParameterTuningJob and its WarmStartConfig.
+ */
 const LISTS: Readonly<Record<string, number>> = {
   Tags: 50,
+  InputDataConfig: 20,
   MetricDefinitions: 40,
+  SecurityGroupIds: 5,
+  Subnets: 16,
   ProcessingInputs: 10,
+  Outputs: 10,
+  TrainingJobDefinitions: 10,
+  ParentHyperParameterTuningJobs: 5,
 };
 
 function checkMap(step: StepDefinition, path: string, value: unknown, limit: MapLimit): Finding[] {

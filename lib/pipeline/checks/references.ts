@@ -189,12 +189,14 @@ export function metricNames(specification: Readonly<Record<string, unknown>>): s
 const AWS_ALGORITHM =
   /^\d{12}\.dkr\.ecr\.[^/]+\/(sagemaker-xgboost|xgboost|linear-learner|kmeans|pca|factorization-machines|image-classification|object-detection|semantic-segmentation|blazingtext|seq2seq|forecasting-deepar|object2vec|ntm|lda|knn|randomcutforest|ipinsights|jumpstart-)/;
 
-/** References to what is not there. */
+/** References to what is not there; several to one step that is not there are one finding. */
 export function checkReferences(step: StepDefinition, context: Context): Finding[] {
-  return (context.references.get(step) ?? []).flatMap((path) => {
+  const found = new Map<string, Finding>();
+  for (const path of context.references.get(step) ?? []) {
     const { problem, fix } = resolveReference(path, context);
-    return problem === undefined ? [] : [inStep(step, problem, fix as string)];
-  });
+    if (problem !== undefined) found.set(problem, inStep(step, problem, fix as string));
+  }
+  return [...found.values()];
 }
 
 export function checkPropertyFiles(step: StepDefinition): Finding[] {

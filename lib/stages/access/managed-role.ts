@@ -1,5 +1,5 @@
 // A role of one managed policy, each of whose statements says why it is as wide as it is.
-import { type Duration, Stack, Validations } from 'aws-cdk-lib';
+import { type Duration, Stack } from 'aws-cdk-lib';
 import {
   type AddToPrincipalPolicyResult,
   type IPrincipal,
@@ -9,6 +9,7 @@ import {
   ServicePrincipal,
 } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
+import { acknowledge } from '../checks/acknowledge';
 
 export interface ManagedRoleProps {
   readonly description: string;
@@ -47,7 +48,7 @@ export class ManagedRole extends Role {
   override addToPrincipalPolicy(statement: PolicyStatement): AddToPrincipalPolicyResult {
     this.policy.addStatements(statement);
     for (const action of statement.actions.filter((name) => /^kms:.*\*$/.test(name))) {
-      Validations.of(this.policy).acknowledge({
+      acknowledge(this.policy, {
         id: `AwsSolutions-IAM5[Action::${action}]`,
         reason: 'the variants of one call, with one key: as CDK grants it',
       });
@@ -70,13 +71,14 @@ export class ManagedRole extends Role {
     this.policy.addStatements(
       new PolicyStatement({ actions: [...actions], resources: [...resources], ...(conditions && { conditions }) }),
     );
-    if (reason !== undefined) for (const resource of resources) this.acknowledgeWildcard(resource, reason);
+    if (reason === undefined) return;
+    for (const resource of resources.filter((arn) => arn.includes('*'))) this.acknowledgeWildcard(resource, reason);
   }
 
   /** One finding of cdk-nag's AwsSolutions-IAM5, by the name that it gives it. */
   acknowledgeWildcard(resource: string, reason: string): void {
     const id = `AwsSolutions-IAM5[Resource::${flatten(Stack.of(this).resolve(resource))}]`;
-    Validations.of(this.policy).acknowledge({ id, reason });
+    acknowledge(this.policy, { id, reason });
   }
 }
 

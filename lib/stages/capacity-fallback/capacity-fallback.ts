@@ -1,6 +1,6 @@
 // Starts an execution that found no capacity again on the next instance type, for a retry policy cannot change what a step asks for.
 import { join } from 'node:path';
-import { Annotations, Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
+import { Annotations, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { Match, Rule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction as LambdaTarget } from 'aws-cdk-lib/aws-events-targets';
 import { ServicePrincipal } from 'aws-cdk-lib/aws-iam';
@@ -11,6 +11,7 @@ import { Construct } from 'constructs';
 import { allSteps, type ParameterString, PipelineError, type StepDefinition } from '../../pipeline';
 import { bothCases } from '../access/endpoint-permissions';
 import { SageMakerRole } from '../access/execution-role';
+import { acknowledgeInPacks } from '../checks/acknowledge';
 import { checkInstanceType, type Refuse, refusals } from '../checks/checks';
 import { knownText } from '../checks/known-text';
 import type { SageMakerPipeline } from '../sagemaker-pipeline';
@@ -161,16 +162,16 @@ export class CapacityFallback extends Construct {
       role: new FallbackRole(this, 'Role', pipelineName, logGroup),
       environment: { FALLBACK: JSON.stringify(fallback) },
     });
-    for (const pack of ['HIPAA.Security', 'NIST.800.53.R5']) {
-      Validations.of(logGroup).acknowledge({
-        id: `${pack}-CloudWatchLogGroupEncrypted`,
-        reason: 'it holds the names of executions and instance types; CloudWatch encrypts it with a key of its own',
-      });
-      Validations.of(made).acknowledge({
-        id: `${pack}-LambdaInsideVPC`,
-        reason: 'it speaks to the API of SageMaker alone, and sees no image and no model',
-      });
-    }
+    acknowledgeInPacks(
+      logGroup,
+      'CloudWatchLogGroupEncrypted',
+      'it holds the names of executions and instance types; CloudWatch encrypts it with a key of its own',
+    );
+    acknowledgeInPacks(
+      made,
+      'LambdaInsideVPC',
+      'it speaks to the API of SageMaker alone, and sees no image and no model',
+    );
     return made;
   }
 

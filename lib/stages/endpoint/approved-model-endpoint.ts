@@ -1,6 +1,6 @@
 // An endpoint that serves the newest approved version of a model package group, moved to a newly approved one by an event.
 import { join } from 'node:path';
-import { Duration, RemovalPolicy, Stack, Token, Validations } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy, Stack, Token } from 'aws-cdk-lib';
 import { type Alarm, type CreateAlarmOptions, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
 import { type EventPattern, Rule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction as LambdaTarget } from 'aws-cdk-lib/aws-events-targets';
@@ -10,6 +10,7 @@ import { type IQueue, Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import { type Finding, PipelineError } from '../../pipeline';
 import { bothCases } from '../access/endpoint-permissions';
+import { acknowledgeInPacks } from '../checks/acknowledge';
 import { refusal } from '../checks/checks';
 import { variantScaling } from './autoscaling';
 import { DeployerRole } from './deployer-role';
@@ -122,11 +123,11 @@ export class ApprovedModelEndpoint extends EndpointStage {
       retention: RetentionDays.ONE_YEAR,
       removalPolicy: RemovalPolicy.DESTROY,
     });
-    for (const pack of ['HIPAA.Security', 'NIST.800.53.R5']) {
-      const reason =
-        'it says which version was deployed when, and nothing of what was asked; CloudWatch encrypts it with a key of its own';
-      Validations.of(logGroup).acknowledge({ id: `${pack}-CloudWatchLogGroupEncrypted`, reason });
-    }
+    acknowledgeInPacks(
+      logGroup,
+      'CloudWatchLogGroupEncrypted',
+      'it says which version was deployed when, and nothing of what was asked; CloudWatch encrypts it with a key of its own',
+    );
     const keyArn = volumeKeyArn(settings, settings.shadow ? [...variants, settings.shadow] : variants);
     const role = new DeployerRole(this, 'DeployerRole', {
       endpointName,
@@ -153,11 +154,11 @@ export class ApprovedModelEndpoint extends EndpointStage {
       role,
       environment: { DEPLOYMENT: Stack.of(this).toJsonString(deployment) },
     });
-    for (const pack of ['HIPAA.Security', 'NIST.800.53.R5']) {
-      const reason =
-        'it speaks to the APIs of SageMaker, Auto Scaling and CloudWatch alone, and sees no image and no answer';
-      Validations.of(deployer).acknowledge({ id: `${pack}-LambdaInsideVPC`, reason });
-    }
+    acknowledgeInPacks(
+      deployer,
+      'LambdaInsideVPC',
+      'it speaks to the APIs of SageMaker, Auto Scaling and CloudWatch alone, and sees no image and no answer',
+    );
     return deployer;
   }
 

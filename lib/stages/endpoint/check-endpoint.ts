@@ -2,13 +2,15 @@
 import { Token } from 'aws-cdk-lib';
 import type { Finding } from '../../pipeline';
 import { checkNetwork } from '../access/network';
-import { refusal } from '../checks/checks';
+import { refusal, secondsOf } from '../checks/checks';
 import { knownText } from '../checks/known-text';
 import { credentialsIn } from '../training/credentials';
 import { checkSeconds, checkVariants, checkWhole, NAME, type Refuse } from './check-variants';
 import {
+  DEFAULT_INTERVAL,
   type EndpointModel,
   type EndpointSettings,
+  type EndpointUpdate,
   initialCount,
   isModelData,
   isModelPackage,
@@ -80,6 +82,14 @@ function checkStep(variants: readonly VariantSettings[], settings: EndpointSetti
     }
     return;
   }
+  const counts = variants.filter(({ serverless }) => !serverless).map((variant) => initialCount(variant, settings));
+  const fewest = Math.min(...counts);
+  // a step is at least one instance: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_TrafficRoutingConfig.html
+  if (fewest < 2) {
+    const fix = 'set initialInstanceCount to 2 or more, or use AllAtOnce, which has the alarms too';
+    refuse('update.strategy', `${strategy} with ${fewest} instance`, 'it where a step is at most half of them', fix);
+    return;
+  }
   if (stepUnit === 'CAPACITY_PERCENT') {
     checkWhole(refuse, 'update.stepSize', stepSize ?? STEP_PERCENT, STEPS[strategy]);
     return;
@@ -89,11 +99,25 @@ function checkStep(variants: readonly VariantSettings[], settings: EndpointSetti
     return;
   }
   checkWhole(refuse, 'update.stepSize', stepSize, [1, Infinity]);
-  const fewest = Math.min(...variants.map((variant) => initialCount(variant, settings)));
   if (stepSize > fewest / 2) {
     const fix = 'lower it, raise initialInstanceCount, or use AllAtOnce';
     refuse('update.stepSize', `${stepSize} instances of ${fewest}`, 'at most half of them', fix);
   }
+}
+
+/** Seconds. */
+const LEAST_EXECUTION_TIME = 600;
+
+/** https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_BlueGreenUpdatePolicy.html */
+function checkExecutionTime({ interval, terminationWait, maxExecutionTime }: EndpointUpdate, refuse: Refuse): void {
+  const most = maxExecutionTime && secondsOf(maxExecutionTime);
+  const waits = [interval ?? DEFAULT_INTERVAL, terminationWait].map((wait) => (wait ? secondsOf(wait) : 0));
+  if (most === undefined || waits.includes(undefined)) return;
+  const waited = (waits as number[]).reduce((sum, seconds) => sum + seconds, 0);
+  // what is less than the least is refused as such
+  if (most > waited || most < LEAST_EXECUTION_TIME) return;
+  const given = `${most} seconds, with ${waited} of interval and terminationWait`;
+  refuse('update.maxExecutionTime', given, 'more than both together', 'raise it, or lower the waits');
 }
 
 function checkUpdate(variants: readonly VariantSettings[], settings: EndpointSettings, refuse: Refuse): void {
@@ -103,7 +127,8 @@ function checkUpdate(variants: readonly VariantSettings[], settings: EndpointSet
   checkStep(variants, settings, refuse);
   checkSeconds(refuse, 'update.interval', update.interval, [0, 3600]);
   checkSeconds(refuse, 'update.terminationWait', update.terminationWait, [0, 3600]);
-  checkSeconds(refuse, 'update.maxExecutionTime', update.maxExecutionTime, [600, 28_800]);
+  checkSeconds(refuse, 'update.maxExecutionTime', update.maxExecutionTime, [LEAST_EXECUTION_TIME, 28_800]);
+  checkExecutionTime(update, refuse);
   if (rollbackAlarms && (rollbackAlarms.length < 1 || rollbackAlarms.length > 10)) {
     const fix = 'give that many, or false for none';
     refuse('update.rollbackAlarms', `${rollbackAlarms.length} of them`, '1 to 10', fix);

@@ -11,6 +11,7 @@ import type { Place } from '../access/network';
 import { hasLocalDisks } from '../checks/local-disks';
 import {
   DEFAULT_INSTANCE_TYPE,
+  DEFAULT_INTERVAL,
   DEFAULT_SERVERLESS,
   type EndpointModel,
   type EndpointSettings,
@@ -188,7 +189,7 @@ export function deploymentRequest(
   alarmNames: readonly string[],
 ): Resolvable<DeploymentConfig> {
   const { strategy = 'AllAtOnce', stepSize = STEP_PERCENT, stepUnit = 'CAPACITY_PERCENT' } = update;
-  const WaitIntervalInSeconds = update.interval?.toSeconds() ?? 300;
+  const WaitIntervalInSeconds = (update.interval ?? DEFAULT_INTERVAL).toSeconds();
   const size = { Type: stepUnit, Value: stepSize };
   const limit = update.maxExecutionTime && {
     MaximumExecutionTimeoutInSeconds: update.maxExecutionTime.toSeconds(),

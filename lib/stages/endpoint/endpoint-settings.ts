@@ -1,6 +1,6 @@
 // The settings that every endpoint takes, however it is made: variants, scaling, capture, asynchronous results, updates, network.
 import type { ProductionVariantInstanceType } from '@aws-sdk/client-sagemaker';
-import type { Duration } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import type { IAlarm } from 'aws-cdk-lib/aws-cloudwatch';
 import type { IRole } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
@@ -139,7 +139,7 @@ export interface AsyncInference {
  * How an endpoint moves to another configuration: https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails.html
  *
  * AllAtOnce, Canary and Linear start new instances beside the old ones, and go back to those when an alarm goes off; Rolling replaces
- * some at a time, and needs less capacity.
+ * some at a time, and needs less capacity. All but AllAtOnce need two instances at least, for a step may be half of them at most.
  */
 export type UpdateStrategy = 'AllAtOnce' | 'Canary' | 'Linear' | 'Rolling';
 
@@ -207,6 +207,9 @@ export const DEFAULT_INSTANCE_TYPE: ProductionVariantInstanceType = 'ml.g5.xlarg
 export const DEFAULT_SERVERLESS = { memorySize: 4096, maxConcurrency: 20 } as const;
 
 export const STEP_PERCENT = 10;
+
+/** For which the alarms are watched after each step. */
+export const DEFAULT_INTERVAL = Duration.minutes(5);
 
 export function isModelPackage(model: EndpointModel): model is ModelPackageSource {
   return 'modelPackageArn' in model;

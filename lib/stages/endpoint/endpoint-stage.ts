@@ -1,6 +1,6 @@
 // What all endpoints are: checked settings, a role, a place in the network, alarms that take an update back, and requests of SageMaker's API.
 import type { DeploymentConfig } from '@aws-sdk/client-sagemaker';
-import { Annotations, Names, Validations } from 'aws-cdk-lib';
+import { Annotations, Names } from 'aws-cdk-lib';
 import type { IAlarm } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Connections, IConnectable } from 'aws-cdk-lib/aws-ec2';
 import type { IRole } from 'aws-cdk-lib/aws-iam';
@@ -8,6 +8,7 @@ import { CfnModel, type CfnModelProps } from 'aws-cdk-lib/aws-sagemaker';
 import type { Construct } from 'constructs';
 import { type Finding, PipelineError, type Resolvable } from '../../pipeline';
 import { grantNetworkInterfaces, type Place, placeIn } from '../access/network';
+import { acknowledge, acknowledgeInPacks } from '../checks/acknowledge';
 import { type CheckedVariant, checkEndpoint } from './check-endpoint';
 import { EndpointMetrics } from './endpoint-metrics';
 import {
@@ -111,7 +112,7 @@ export abstract class EndpointStage extends EndpointMetrics implements IConnecta
     const model = new CfnModel(this, `${variantNameOf(variant)}Model`, toCfn(request) as CfnModelProps);
     // what the role may do must be settled before SageMaker looks for the model's data
     if (this.role instanceof EndpointRole) model.node.addDependency(this.role.policy);
-    if (variant.serverless) Validations.of(model).acknowledge({ id: 'Scanline-ModelEnclosed', reason: NOT_ENCLOSED });
+    if (variant.serverless) acknowledge(model, { id: 'Scanline-ModelEnclosed', reason: NOT_ENCLOSED });
     return { ...variant, modelName: model.attrModelName };
   }
 
@@ -174,11 +175,7 @@ export abstract class EndpointStage extends EndpointMetrics implements IConnecta
           this.alarmErrorRate(`RollbackErrorRate${index || ''}`, { variantName }),
           this.alarmLatency(`RollbackLatency${index || ''}`, { variantName }),
         ]);
-    for (const alarm of alarms) {
-      for (const pack of ['HIPAA.Security', 'NIST.800.53.R5']) {
-        Validations.of(alarm).acknowledge({ id: `${pack}-CloudWatchAlarmAction`, reason: NO_ACTION });
-      }
-    }
+    for (const alarm of alarms) acknowledgeInPacks(alarm, 'CloudWatchAlarmAction', NO_ACTION);
     return alarms;
   }
 }

@@ -1,5 +1,4 @@
 // An endpoint as resources of a stack, for models that are known when the stack is deployed.
-import { Validations } from 'aws-cdk-lib';
 import {
   CfnScalableTarget,
   type CfnScalableTargetProps,
@@ -13,6 +12,7 @@ import {
   type CfnEndpointProps,
 } from 'aws-cdk-lib/aws-sagemaker';
 import type { Construct } from 'constructs';
+import { acknowledgeInPacks } from '../checks/acknowledge';
 import { variantScaling } from './autoscaling';
 import { tagList, toCfn } from './endpoint-requests';
 import { type EndpointSettings, type EndpointVariant, variantNameOf } from './endpoint-settings';
@@ -83,12 +83,10 @@ export class Endpoint extends EndpointStage {
   /** There is a key, and SageMaker takes none: cdk-nag asks for it nonetheless. */
   private acknowledgeVolumes(): void {
     if (!this.settings.key || this.config.kmsKeyId !== undefined) return;
-    for (const pack of ['HIPAA.Security', 'NIST.800.53.R5']) {
-      Validations.of(this.config).acknowledge({
-        id: `${pack}-SageMakerEndpointConfigurationKMSKeyConfigured`,
-        reason:
-          'SageMaker takes no key where there are no volumes, or local disks, which their hardware encrypts: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpointConfig.html',
-      });
-    }
+    acknowledgeInPacks(
+      this.config,
+      'SageMakerEndpointConfigurationKMSKeyConfigured',
+      'SageMaker takes no key where there are no volumes, or local disks, which their hardware encrypts: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpointConfig.html',
+    );
   }
 }

@@ -23,9 +23,17 @@ export type TrainingHyperparameters = {
 export interface ByocTrainingProps extends TrainingSettings {
   /** Has the command `train`. */
   readonly image: ByocImage;
-  /** Checked at synth; those that are not given are the trainer's own. @default the trainer's */
-  readonly hyperparameters?: TrainingHyperparameters;
+  /**
+   * Of Scanline's own image they are checked at synth, and those that are not given are the trainer's own; of any other image they
+   * are what its `train` takes, lists written as a,b. @default the trainer's
+   */
+  readonly hyperparameters?: TrainingHyperparameters | ForeignHyperparameters;
 }
+
+/** What the trainer of somebody else's image takes: nothing of it is known here. */
+export type ForeignHyperparameters = Readonly<
+  Record<string, string | number | boolean | readonly (string | number)[] | Expression>
+>;
 
 /** What is known of a hyperparameter at synth; of a parameter of the pipeline its default. */
 export function knownValue(value: unknown): unknown {
@@ -33,21 +41,31 @@ export function knownValue(value: unknown): unknown {
   return given instanceof Expression ? undefined : given;
 }
 
-function resolve(hyperparameters: TrainingHyperparameters, from: string) {
+function resolve(hyperparameters: TrainingHyperparameters | ForeignHyperparameters, from: string) {
   const known = Object.entries(hyperparameters).map(([name, value]) => [name, knownValue(value)] as const);
   const given = known.filter(([, value]) => value !== undefined);
   return resolveHyperparameters(new Map(given.map(([name, value]) => [name, { value, from }])));
 }
 
-/** What is wrong with the image and its hyperparameters, all at once. */
-export function checkByoc(id: string, where: string, props: ByocTrainingProps): Finding[] {
-  const { hyperparameters = {}, instanceCount = 1, image } = props;
-  const findings = resolve(hyperparameters, id).defects.map((problem) => ({
+/** What is wrong with hyperparameters of Scanline's trainer, all at once. @param from where they stand, for people */
+export function checkHyperparameters(
+  where: string,
+  hyperparameters: TrainingHyperparameters | ForeignHyperparameters,
+  from: string,
+): Finding[] {
+  return resolve(hyperparameters, from).defects.map((problem) => ({
     where,
     problem: `${problem}.`,
     fix: '`scanline train --help` lists all hyperparameters with what is allowed.',
   }));
-  if (instanceCount > 1 && image.isScanline) {
+}
+
+/** What is wrong with the image and its hyperparameters, all at once. */
+export function checkByoc(id: string, where: string, props: ByocTrainingProps): Finding[] {
+  const { hyperparameters = {}, instanceCount = 1, image } = props;
+  if (!image.isScanline) return [];
+  const findings = checkHyperparameters(where, hyperparameters, id);
+  if (instanceCount > 1) {
     findings.push({
       where,
       problem: `instanceCount is ${instanceCount}; Scanline's trainer runs on one instance.`,
@@ -58,14 +76,17 @@ export function checkByoc(id: string, where: string, props: ByocTrainingProps): 
 }
 
 /** The hyperparameters with the defaults of those that are parameters of the pipeline; undefined where one is not known at synth. */
-function knownHyperparameters(hyperparameters: TrainingHyperparameters, from: string): Hyperparameters | undefined {
+function knownHyperparameters(
+  hyperparameters: TrainingHyperparameters | ForeignHyperparameters,
+  from: string,
+): Hyperparameters | undefined {
   if (Object.values(hyperparameters).some((value) => knownValue(value) === undefined)) return undefined;
   const { values, defects } = resolve(hyperparameters, from);
   return defects.length === 0 ? values : undefined;
 }
 
 /** Hyperparameters as SageMaker takes them: all as text, those that the pipeline fills in too. */
-function toTexts(hyperparameters: TrainingHyperparameters): Record<string, Text> {
+function toTexts(hyperparameters: TrainingHyperparameters | ForeignHyperparameters): Record<string, Text> {
   const given = Object.entries(hyperparameters).filter(([, value]) => value !== undefined);
   return Object.fromEntries(
     given.map(([name, value]) => [name, value instanceof Expression ? toText(value) : String(value)]),

@@ -129,7 +129,7 @@ export function checkFrameworkImage(scope: Construct, where: string, props: Fram
   }
   if (!releaseOf(framework, version)) {
     const versions = Object.keys(RELEASES[framework]).join(', ');
-    refuse('version', `'${version}'`, `for ${framework} ${versions}`, 'choose one of these, or set image to the URI');
+    refuse('version', `'${version}'`, `of ${framework} ${versions}`, 'choose one of these, or set image to the URI');
   }
   const region = Stack.of(scope).region;
   if (!Token.isUnresolved(region) && publisher(region) === undefined) {

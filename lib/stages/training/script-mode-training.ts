@@ -1,9 +1,11 @@
 // The script-mode training stage: a Python program of one's own on AWS's images for PyTorch, TensorFlow and Hugging Face, or a
 // TypeScript program on our own image.
 import { Annotations, Stack } from 'aws-cdk-lib';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 import type { Construct } from 'constructs';
 import { Expression, type Finding, type Text } from '../../pipeline';
+import { ManagedRole } from '../access/managed-role';
 import { ByocImage } from '../byoc-image';
 import { refusal } from '../checks/checks';
 import { toText } from '../checks/known-text';
@@ -30,9 +32,9 @@ export interface ScriptModeTrainingProps extends TrainingSettings, SourceProps, 
   /** The rest of the image's tag, e.g. cu126-ubuntu22.04-sagemaker. @default as AWS's Python SDK has it */
   readonly containerVersion?: string;
   /**
-   * An image of one's own, or its URI: with sagemaker-training, or for a .ts or .js entry point one made from ours.
+   * An image of one's own, or its URI: with sagemaker-training, or for a .ts or .js entry point one made from ours (ByocImage.scriptMode).
    *
-   * @default AWS's of the framework; ours for a .ts or .js entry point
+   * @default AWS's of the framework; ByocImage.scriptMode for a .ts or .js entry point
    */
   readonly image?: ByocImage | string;
   /** What the script takes on its command line. @default none */
@@ -156,7 +158,7 @@ export class Script {
     this.packedFiles = packed.files;
     scope.node.addMetadata(PACKED_FILES_METADATA, packed.files);
     Annotations.of(scope).addInfo(summary(packed.files));
-    this.source.grantRead(props.role);
+    this.allowSource();
     if (props.networkIsolation && files.has('requirements.txt')) {
       Annotations.of(scope).addWarningV2(
         'scanline:requirementsWithoutNetwork',
@@ -165,9 +167,21 @@ export class Script {
     }
   }
 
+  /** The packages of earlier deployments too, of which executions may be under way. */
+  private allowSource(): void {
+    const { role } = this.props;
+    const { bucket } = this.source;
+    const objects = bucket.arnForObjects('*');
+    role.addToPrincipalPolicy(new PolicyStatement({ actions: ['s3:GetObject'], resources: [objects] }));
+    if (comesByChannel(this.props))
+      role.addToPrincipalPolicy(new PolicyStatement({ actions: ['s3:ListBucket'], resources: [bucket.bucketArn] }));
+    if (role instanceof ManagedRole)
+      role.acknowledgeWildcard(objects, 'the package of each deployment, which CDK names by its content');
+  }
+
   private makeImage(): ByocImage {
     const { image, framework, entryPoint } = this.props;
-    if (image === undefined && isNodeScript(entryPoint)) return ByocImage.scanline(this.scope, 'Image');
+    if (image === undefined && isNodeScript(entryPoint)) return ByocImage.scriptMode(this.scope, 'Image');
     if (image === undefined)
       return frameworkImage(this.scope, 'Image', { ...this.props, framework: framework as Framework });
     return typeof image === 'string' ? ByocImage.fromUri(this.scope, 'Image', image) : image;

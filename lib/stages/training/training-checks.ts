@@ -18,8 +18,11 @@ import { knownText } from '../checks/known-text';
 import { isFileSystem, isS3 } from './training-channel';
 import { DEFAULT_MAX_RUNTIME, type TrainingSettings } from './training-settings';
 
-/** Seconds: 28 days. */
+/** Seconds: 28 days, by the text of https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StoppingCondition.html. */
 const LONGEST_RUNTIME = 28 * 86_400;
+
+/** Seconds: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ResourceConfig.html; it was an hour before. */
+const LONGEST_KEEP_ALIVE = 21_600;
 
 /** https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html */
 const ENVIRONMENT: EnvironmentLimit = { variables: 100, characters: 512 };
@@ -50,7 +53,7 @@ function checkTimes(settings: TrainingSettings, refuse: Refuse): void {
         'remove one of the two',
       );
     }
-    checkSeconds('keepAlive', keepAlive, [1, 3600, 'from 1 to 3600'], refuse);
+    checkSeconds('keepAlive', keepAlive, [1, LONGEST_KEEP_ALIVE, 'from 1 second to 6 hours'], refuse);
   }
 }
 

@@ -43,7 +43,7 @@ export interface TrainingSettings {
   /** With spot: the time that waiting and running may take together. @default twice maxRuntime */
   readonly maxWait?: Duration;
   /**
-   * A warm pool: for how long, up to an hour, the instance waits for the next job; pip and npm then keep what they fetched.
+   * A warm pool: for how long, up to six hours, the instance waits for the next job; pip and npm then keep what they fetched.
    *
    * @default it does not wait
    */

@@ -157,7 +157,7 @@ export class Tuning extends TrainingJobStage implements TrainedModel {
     this.refuse(training, [
       ...checkByoc(this.node.id, where, training),
       ...checkTuning(where, props, emitted),
-      ...checkForTrainer(where, props, training.hyperparameters),
+      ...(training.image.isScanline ? checkForTrainer(where, props, training.hyperparameters) : []),
     ]);
     warnOfMemory(this, { ...training, hyperparameters: greatest(props, training.hyperparameters) });
     return { image: training.image, settings: training, work: byocWork(training), encodeValue: String };

@@ -79,6 +79,11 @@ test('GPUs and a limit on memory are asked for in the words of the tool', () => 
   assert.match(commandOf({}, { tool: 'docker', gpu: true }), / --gpus all /);
 });
 
+test('a container may be left nothing to write to but /tmp and its mounts', () => {
+  assert.match(commandOf({ readOnlyRoot: true }), / --read-only --tmpfs \/tmp --volume /);
+  assert.doesNotMatch(commandOf(), /read-only/);
+});
+
 test('the first tool that works is taken: a docker whose daemon does not answer is none', () => {
   withPath(tools({ docker: NO_DAEMON, podman: 'exit 0' }), () => {
     assert.equal(findContainerTool('run'), 'podman');

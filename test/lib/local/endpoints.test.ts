@@ -33,9 +33,9 @@ require('node:http').createServer((request, response) => {
     if (body === 'crash') return response.writeHead(503).end('out of memory');
     if (body === 'die') process.exit(1);
     const weights = fs.readFileSync('model/weights', 'utf8');
-    const { 'content-type': type, accept } = request.headers;
+    const { 'content-type': type, accept, 'x-amzn-sagemaker-custom-attributes': attributes, 'x-amzn-sagemaker-inference-id': id } = request.headers;
     response.setHeader('content-type', 'application/json');
-    response.end(JSON.stringify({ url: request.url, body, type, accept, weights, colour: process.env.COLOUR, pid: process.pid }));
+    response.end(JSON.stringify({ url: request.url, body, type, accept, attributes, id, weights, colour: process.env.COLOUR, pid: process.pid }));
   });
 }).listen(Number(process.env.SAGEMAKER_BIND_TO_PORT), process.env.SCANLINE_BIND_HOST);
 `;
@@ -85,6 +85,20 @@ test('an endpoint in service answers with what its container says, which has the
   assert.equal(ContentType, 'application/json');
   assert.equal(InvokedProductionVariant, 'AllTraffic');
   assert.ok(isRunning(pid));
+});
+
+test('a container is told the attributes and the id of an invocation', async (t) => {
+  const { runtime } = await deployed(t);
+  const { Body } = await runtime.send(
+    new InvokeEndpointCommand({
+      EndpointName: 'e',
+      Body: 'x',
+      CustomAttributes: 'explain=true',
+      InferenceId: 'scan-7',
+    }),
+  );
+  const { attributes, id } = JSON.parse(Buffer.from(Body as Uint8Array).toString('utf8'));
+  assert.deepEqual({ attributes, id }, { attributes: 'explain=true', id: 'scan-7' });
 });
 
 test('an endpoint serves a version of a model package group', async (t) => {

@@ -5,19 +5,27 @@ import { test } from 'node:test';
 import { App, CfnResource, type Stack, Validations } from 'aws-cdk-lib';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { AwsSolutionsChecks, HIPAASecurityChecks, type NagPack, NIST80053R5Checks } from 'cdk-nag';
-import { TrainingStack } from '../../../lib';
+import { TrainingStack, type TrainingStackProps } from '../../../lib';
 import { ScanlineChecks } from '../../../lib/nag';
 import { packageRoot } from '../../../training/native/cache';
 import { temporaryFolder } from '../../training/temporary-folder';
+import { importedVpc } from '../stacks/imported-vpc';
 import { tuningStack } from '../stages/tuning-stack';
 
 const PACKS = { AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, ScanlineChecks };
 
 /** As `cdk synth` has it, for policies that are merged have other findings. */
-function stack(): TrainingStack {
+function stack(props: TrainingStackProps = {}): TrainingStack {
   const context = { '@aws-cdk/aws-iam:minimizePolicies': true };
-  return new TrainingStack(new App({ outdir: temporaryFolder(), context }), 'Test');
+  return new TrainingStack(new App({ outdir: temporaryFolder(), context }), 'Test', props);
 }
+
+const OTHERS: Readonly<Record<string, () => Stack>> = {
+  'a stack with tuning, transform and a fallback of instance types': tuningStack,
+  'the training stack for segmentation': () => stack({ task: 'segmentation' }),
+  'the training stack with an MLflow server, in a VPC': () =>
+    stack({ tracking: { serverName: 'lab' }, vpc: importedVpc() }),
+};
 
 function findings(pack: NagPack, scope: Stack): string[] {
   return pack
@@ -32,9 +40,11 @@ for (const [name, Pack] of Object.entries(PACKS)) {
     assert.deepEqual(findings(new Pack(), stack()), []);
   });
 
-  test(`${name} finds nothing in a stack with tuning, transform and a fallback of instance types`, () => {
-    assert.deepEqual(findings(new Pack(), tuningStack()), []);
-  });
+  for (const [other, make] of Object.entries(OTHERS)) {
+    test(`${name} finds nothing in ${other}`, () => {
+      assert.deepEqual(findings(new Pack(), make()), []);
+    });
+  }
 }
 
 test('a bucket that does not have what ours has is found by each pack of cdk-nag', () => {

@@ -101,7 +101,7 @@ test('a count that the evaluation left out is 0 in the matrix', async () => {
 test('it shows each image with what was said of it, and what it is', async () => {
   const html = await rendered;
   assert.ok(html.includes(`src="data:image/png;base64,${Buffer.from('pixels').toString('base64')}"`));
-  assert.match(html, /<figure class="wrong">.*✗ coronal 62\.5%<br><small>is axial/);
+  assert.match(html, /<figure class="wrong">.*✗ coronal<br>62\.5%<br><small>label: axial/);
 });
 
 test('what it is given is text, never markup', async () => {
@@ -121,11 +121,18 @@ test('of volumes it has the mean Dice, the numbers of each class, and pictures',
         tumour: { dice: 0.8128, iou: 0.7, precision: 0.9, recall: 0.6, hausdorff95: 3.456, surfaceDistance: 1.2 },
         empty: { dice: 1 },
       },
-      pictures: [{ name: 'patient <1>', png: Buffer.from('pixels') }],
+      samples: [
+        {
+          name: 'patient <1>',
+          classes: [{ name: 'tumour', labelled: 12.34, predicted: 10.5, dice: 0.8765 }],
+          png: Buffer.from('pixels'),
+        },
+        { name: 'patient 2', classes: [], problem: 'not answered: <too large>' },
+      ],
     },
   });
   assert.equal(brokenMarkup(html), undefined);
-  assert.match(html, /<span class="number">0\.813<\/span> mean Dice on the held-out volumes/);
+  assert.match(html, /<span class="number">0\.813<\/span> mean Dice on the \d+ held-out volumes/);
   assert.match(
     html,
     /<td>tumour<\/td><td>0\.813<\/td><td>0\.700<\/td><td>0\.900<\/td><td>0\.600<\/td><td>3\.46<\/td><td>1\.20<\/td>/,
@@ -133,5 +140,7 @@ test('of volumes it has the mean Dice, the numbers of each class, and pictures',
   assert.match(html, /<td>empty<\/td><td>1\.000<\/td><td>–<\/td>/);
   const source = `data:image/png;base64,${Buffer.from('pixels').toString('base64')}`;
   assert.ok(html.includes(`<img src="${source}" alt="slices of patient &#60;1&#62; with`));
+  assert.match(html, /<b>patient &#60;1&#62;<\/b><br>tumour: Dice 0\.877, 10\.5 ml predicted, 12\.3 ml labelled</);
+  assert.match(html, /<b>patient 2<\/b><br>not answered: &#60;too large&#62;</);
   assert.ok(html.includes('>valid dice<'));
 });

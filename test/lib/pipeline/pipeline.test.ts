@@ -172,3 +172,14 @@ test('parallelism and a selection of steps are what the requests take', () => {
     /step C: it was selected.*\n.*choose among: A, B/,
   );
 });
+
+test('a selection needs all steps between two selected ones, and an execution for what the others made', () => {
+  const first = processing('A');
+  const second = processing('B', { dependsOn: [first] });
+  const third = processing('C', { dependsOn: [second] });
+  const pipeline = new Pipeline('p', { steps: [first, second, third] });
+  assert.throws(() => pipeline.selectiveExecution([first, third], 'arn'), /step B: it lies between two selected steps/);
+  assert.throws(() => pipeline.selectiveExecution([third]), /the selected steps C: they need what B made/);
+  assert.deepEqual(pipeline.selectiveExecution([first, second]).SelectedSteps, [{ StepName: 'A' }, { StepName: 'B' }]);
+  assert.deepEqual(pipeline.selectiveExecution([third], 'arn').SelectedSteps, [{ StepName: 'C' }]);
+});

@@ -62,6 +62,17 @@ test('a version is a whole number from 1, and may have parameters of its own', (
   assert.equal(pipeline.startRequest({ version: 2, parameters: { Old: 'x' } }).PipelineVersionId, 2);
 });
 
+test('what SageMaker would refuse of the execution itself is told too', () => {
+  assert.deepEqual(
+    findingsOf({ parameters: { Site: 'w'.repeat(1025) }, displayName: 'first_try', maxParallelSteps: 0 }),
+    [
+      'parameter Site: its value has 1025 characters.',
+      "the display name: it is 'first_try'.",
+      'maxParallelSteps: it is 0.',
+    ],
+  );
+});
+
 test('a pipeline whose name SageMaker does not allow is refused', () => {
   assert.throws(() => new Pipeline('my_planes', { steps: [stop] }).definition(), /pipeline my_planes: the name is not/);
 });

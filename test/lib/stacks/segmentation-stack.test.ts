@@ -38,6 +38,11 @@ test('for segmentation a SegResNet is trained, unless another network is chosen'
   assert.deepEqual(other.argument('Train').HyperParameters, { model_name: 'unet', num_epochs: '3' });
 });
 
+test('for segmentation the hyperparameters are those of its network, also where none is chosen', () => {
+  const { argument } = synth({ task: 'segmentation', hyperparameters: { roi_size: [64] } });
+  assert.deepEqual(argument('Train').HyperParameters, { model_name: 'segresnet', roi_size: '64' });
+});
+
 test('the gate compares the mean Dice with LeastDice, which is 0.7 unless it is given', () => {
   const [condition] = segmentation.argument('Gate').Conditions as unknown as Record<string, unknown>[];
   assert.deepEqual(condition?.LeftValue, {

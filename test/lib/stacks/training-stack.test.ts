@@ -1,5 +1,6 @@
 // The training stack as a template: the pipeline that it deploys, its defaults, and what of one's own it takes.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { App, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
@@ -8,7 +9,8 @@ import { Key } from 'aws-cdk-lib/aws-kms';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { TrainingStack, type TrainingStackProps } from '../../../lib';
 import { resolveTemplate } from '../../../lib/local';
-import { allSteps, dependenciesOf, type StepDefinition } from '../../../lib/pipeline';
+import { allSteps, dependenciesOf, PipelineError, type StepDefinition } from '../../../lib/pipeline';
+import { packageRoot } from '../../../training/native/cache';
 import { temporaryFolder } from '../../training/temporary-folder';
 
 interface Definition {
@@ -316,4 +318,32 @@ test('hyperparameters, shares and groups come to their steps', () => {
   const args = (at(step('Split').Arguments, 'AppSpecification', 'ContainerArguments') as string[]).join(' ');
   assert.match(args, /--fractions 0\.5,0\.25,0\.25/);
   assert.match(args, /--group-by folder/);
+});
+
+test('all that is wrong with the props is told at once, before any stage tells its own', () => {
+  const props = {
+    ...{ pipelineName: 'lungs_v1', imageUri: 'scanline:latest', trainingInstanceType: 'g5.xlarge' },
+    ...{ leastAccuracy: 90, groupBy: 'patient', hyperparameters: { num_epochs: 0 } },
+  };
+  assert.throws(
+    () => new TrainingStack(new App({ outdir: temporaryFolder() }), 'Test', props),
+    (error: unknown) => {
+      assert.ok(error instanceof PipelineError);
+      assert.equal(error.findings.length, Object.keys(props).length, error.message);
+      assert.match(error.message, /leastAccuracy is 90; allowed is a number from 0 to 1\.\n +Fix: give e\.g\. 0\.9\./);
+      return true;
+    },
+  );
+});
+
+test('an error that nobody catches prints its findings once', () => {
+  const { stderr } = spawnSync(
+    process.execPath,
+    [
+      '-e',
+      "const { App } = require('aws-cdk-lib'); new (require('scanline-sagemaker').TrainingStack)(new App(), 'T', { leastAccuracy: 90 })",
+    ],
+    { cwd: packageRoot, encoding: 'utf8' },
+  );
+  assert.equal(stderr.match(/leastAccuracy is 90/g)?.length, 1, stderr);
 });

@@ -1,13 +1,14 @@
 // What a pipeline grants and measures, and its stages: metrics by SageMaker's own names, permissions on it and nothing else.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { App, Duration, Stack } from 'aws-cdk-lib';
+import { App, Aws, Duration, Lazy, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import type { Metric } from 'aws-cdk-lib/aws-cloudwatch';
 import { AccountPrincipal, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Schedule, ScheduleExpression } from 'aws-cdk-lib/aws-scheduler';
 import { SageMakerStartPipelineExecution } from 'aws-cdk-lib/aws-scheduler-targets';
-import { ByocImage, ByocTraining } from '../../../lib';
+import { ByocImage, ByocTraining, Dataset, FailStep, JobRole, LambdaStep, SageMakerPipeline } from '../../../lib';
+import { resolveTemplate } from '../../../lib/local';
 import { temporaryFolder } from '../../training/temporary-folder';
 import { smallPipeline, statementsOf } from '../small-pipeline';
 
@@ -96,4 +97,39 @@ test("CDK's own schedule takes the pipeline", () => {
   const schedule = ScheduleExpression.rate(Duration.days(1));
   new Schedule(stack, 'Daily', { schedule, target: new SageMakerStartPipelineExecution(pipeline) });
   Template.fromStack(stack).hasResourceProperties('AWS::Scheduler::Schedule', { ScheduleExpression: 'rate(1 day)' });
+});
+
+/** The definition as it stands in the template: one text, its tokens by what they come to. */
+function definitionWith(inputs: Record<string, string | number>): Record<string, unknown> {
+  const stack = new Stack(new App({ outdir: temporaryFolder() }), 'Test');
+  const ask = new LambdaStep('Ask', { functionArn: 'arn:aws:lambda:us-east-1:111122223333:function:ask', inputs });
+  const role = Role.fromRoleArn(stack, 'Role', 'arn:aws:iam::111122223333:role/r');
+  new SageMakerPipeline(stack, 'Pipeline', { pipelineName: 'p', role, steps: [ask] });
+  const template = Template.fromStack(stack);
+  const [pipeline] = Object.values(template.findResources('AWS::SageMaker::Pipeline'));
+  const body = resolveTemplate(pipeline?.Properties.PipelineDefinition.PipelineDefinitionBody, template.toJSON());
+  return JSON.parse(body as string).Steps[0].Arguments;
+}
+
+test('a text that is known only when the app is synthesised is escaped in the definition', () => {
+  assert.deepEqual(definitionWith({ note: Lazy.string({ produce: () => 'a "b"' }) }), { note: 'a "b"' });
+});
+
+test('a number that is known only when the app is synthesised is a number in the definition', () => {
+  assert.deepEqual(definitionWith({ count: Lazy.number({ produce: () => 3 }) }), { count: 3 });
+});
+
+test('references of CloudFormation stand inside the texts of the definition', () => {
+  assert.deepEqual(definitionWith({ where: `in ${Aws.REGION}` }), { where: 'in us-east-1' });
+});
+
+test('the role of the jobs is refused as that of the pipeline', () => {
+  const stack = new Stack(new App({ outdir: temporaryFolder() }), 'Test');
+  const { bucket, key } = new Dataset(stack, 'Dataset');
+  const role = new JobRole(stack, 'JobRole', { bucket, key, images: [] });
+  const steps = [new FailStep('Stop', { errorMessage: 'stop' })];
+  assert.throws(
+    () => new SageMakerPipeline(stack, 'Pipeline', { pipelineName: 'p', role, steps }),
+    /Test\/JobRole: role is a JobRole, which may not; allowed is a role that may start jobs\.\n +Fix: give it a PipelineRole/,
+  );
 });

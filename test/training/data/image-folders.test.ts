@@ -94,6 +94,22 @@ test('folders that are no part are ignored, by name', () => {
   assert.equal(samples.train.length, 4);
 });
 
+test('a second folder of a part is ignored, by name', () => {
+  const data = filesIn(
+    temporaryFolder(),
+    ...images('train', { a: 2, b: 2 }),
+    ...images('valid', { a: 1, b: 1 }),
+    ...images('val', { a: 1, b: 1 }),
+  );
+  assert.deepEqual(find({ data }).notes, [`ignored in ${data}: val/`]);
+});
+
+test('class folders that are not split are refused, with some of their names and the command that splits them', () => {
+  const names = Array.from({ length: 11 }, (_, i) => `class${String(i).padStart(2, '0')}`);
+  const data = filesIn(temporaryFolder(), ...names.map((name) => `${name}/1.png`));
+  assert.throws(() => find({ data }), /class07, and 3 more[\s\S]*scanline split/);
+});
+
 test('files that are not PNG or JPEG are ignored, and counted', () => {
   const data = filesIn(
     temporaryFolder(),

@@ -173,6 +173,14 @@ test('the same content in one part is no leak', async () => {
   await splitting(input, { groupBy: { kind: 'pattern', pattern: '^(\\w+)_slice\\d' } });
 });
 
+test('a group key that puts all into one group is told as the reason', async () => {
+  const input = filesIn(temporaryFolder(), [...numbered('a', 10), ...numbered('b', 10)]);
+  await assert.rejects(
+    splitting(input, { groupBy: { kind: 'pattern', pattern: '(\\.png)$' } }),
+    /leaves classes out[\s\S]*puts 20 images into 1 group\./,
+  );
+});
+
 test('nothing is written when the split is refused', async () => {
   const input = filesIn(temporaryFolder(), [...numbered('a', 10), ...numbered('b', 1)]);
   const output = temporaryFolder();

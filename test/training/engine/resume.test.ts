@@ -70,7 +70,7 @@ test('the history of a resumed training is that of the undisturbed one', () => {
 test('a training that has ended is not trained on by the same command', async () => {
   const { status, stdout } = await scanline(...train(undisturbed));
   assert.equal(status, 0);
-  assert.match(stdout, /resumed from .*checkpoint_4_60/);
+  assert.match(stdout, /this training has ended before, after 3 epochs: .*checkpoint_4_60/);
   assert.doesNotMatch(stdout, /train_loss=/);
 });
 

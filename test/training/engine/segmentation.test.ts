@@ -136,7 +136,7 @@ test('predict writes a mask on the grid of the file, turned and anisotropic as i
     .split('\n')
     .map((line) => JSON.parse(line) as Predicted);
   assert.deepEqual(more, []);
-  assert.equal(told?.mask, join(out, 'patient.nii.gz'));
+  assert.equal(told?.mask, join(out, 'patient', 'pred.nii.gz'));
   const mask = await readNifti(told?.mask as string);
   assert.deepEqual(mask.shape, shape);
   assertClose(mask.affine, TURNED, 1e-5, 'affine');
@@ -146,6 +146,8 @@ test('predict writes a mask on the grid of the file, turned and anisotropic as i
   const dice = (2 * both) / (predicted + label.filter((value) => value === 1).length);
   assert.ok(dice > 0.8, `Dice ${dice}`);
   assertClose(Object.values(told?.volumes ?? {}), [(predicted * 1.5) / 1000], 1e-6, 'millilitres');
+  assert.match(stderr, /open \S+report\.html to look through the volumes/);
+  assert.match(readFileSync(join(out, 'report.html'), 'utf8'), /<button data-script="1\.js">patient</);
 });
 
 test('nibabel finds the mask where the image is', { skip: withoutOracle }, () => {
@@ -154,7 +156,7 @@ import json, sys, nibabel, numpy
 image, mask = (nibabel.load(path) for path in sys.argv[1:])
 print(json.dumps({"shape": image.shape == mask.shape, "affine": bool(numpy.allclose(image.affine, mask.affine, atol=1e-5)),
   "qform": bool(numpy.allclose(mask.get_qform(), mask.affine, atol=1e-4)), "values": numpy.unique(mask.dataobj).tolist()}))`;
-  const paths = [join(folder, 'turned', 'patient', 'img.nii.gz'), join(folder, 'masks', 'patient.nii.gz')];
+  const paths = [join(folder, 'turned', 'patient', 'img.nii.gz'), join(folder, 'masks', 'patient', 'pred.nii.gz')];
   assert.deepEqual(askOracle(read, ...paths), { shape: true, affine: true, qform: true, values: [0, 1] });
 });
 
@@ -238,6 +240,36 @@ test('--overfit-batches trains and validates on the same few subjects, without c
   assert.match(stdout, /train: 2 subjects \(image\)\nvalid: 2 subjects/);
   const losses = metricLines(stdout).flatMap(({ train_loss = [] }) => train_loss);
   assert.ok((losses.at(-1) as number) < 0.6 * (losses[0] as number), `${losses}`);
+});
+
+test('deep supervision teaches heads, resumes with them, and leaves a model that has none', async () => {
+  const levels = ['--blocks_down=1,1,1', '--blocks_up=1,1', '--roi_size=12,8,8', '--gradient_checkpointing=true'];
+  const deep = [...levels, '--deep_supervision=true', '--deep_supr_num=1', '--ema_decay=0.5'];
+  const [whole, parts] = [join(folder, 'deep'), join(folder, 'deep-in-parts')];
+  for (const [out, epochs] of [
+    [whole, 2],
+    [parts, 1],
+    [parts, 2],
+  ] as const) {
+    const { status, stderr } = await scanline(...train(out, ...deep, `--num_epochs=${epochs}`, '--val_interval=1'));
+    assert.equal(status, 0, stderr);
+  }
+  const namesIn = (path: string) => [
+    ...new Set(
+      readFileSync(path)
+        .toString('latin1')
+        .match(/deep_supervision_heads[\w.]+/g),
+    ),
+  ];
+  const [expected, resumed] = [whole, parts].map((out) =>
+    readFileSync(join(listCheckpoints(modelsOf(out))[0]?.path as string, 'model.safetensors')),
+  );
+  assert.ok((resumed as Buffer).equals(expected as Buffer), 'resumed, it is another network');
+  const checkpoint = join(listCheckpoints(modelsOf(whole))[0]?.path as string, 'model.safetensors');
+  assert.deepEqual(namesIn(checkpoint).sort(), ['deep_supervision_heads.0.bias', 'deep_supervision_heads.0.weight']);
+  assert.deepEqual(namesIn(join(findArtifact(whole), 'model.safetensors')), []);
+  const { status, stderr } = await scanline('predict', '--model', whole, '--data', join(data, 'test'), '--out', whole);
+  assert.equal(status, 0, stderr);
 });
 
 test('class_weights balanced, and weights that are not one for each class, are refused with the classes', async () => {

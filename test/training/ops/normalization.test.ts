@@ -69,6 +69,20 @@ for (const channels of [[40], [32, 32], [1, 3, 17, 33], [17, 1, 15, 33]]) {
   }
 }
 
+for (const channels of [[40], [1, 3, 17, 33]]) {
+  for (const relu of [false, true]) {
+    test(`batchNorm by the running statistics, of [${channels}] channels, ${relu ? 'with' : 'without'} a ReLU, is what TensorFlow's ops give`, () => {
+      const size = [3, 25, 29];
+      const dy = normal([...size, sum(channels)], 22);
+      const known = (scale: Tensor, offset: Tensor, ...x: Tensor[]) =>
+        batchNorm(x, { scale, offset }, runningOf(sum(channels)), { relu });
+      const inputs: [Tensor, Tensor, ...Tensor[]] = [...affineOf(sum(channels)), ...listOf(size, channels)];
+      const expected = withTensorflowOpsOnly(() => evaluate(known, inputs, dy));
+      assertAlike(evaluate(known, inputs, dy), expected, 2e-5);
+    });
+  }
+}
+
 test("batchNorm's gradients are the slopes of its value", () => {
   const update = () => {};
   assertGradientsAreSlopes(

@@ -115,12 +115,23 @@ test('while no worker is ready, /ping is not healthy; then it is again', async (
   await until(async () => (await status()) === 200);
 });
 
-test('a worker that is stuck is replaced', async (t) => {
-  const server = await serve(t, { deadline: 300 });
+test('a worker that is stuck is replaced; its request is told in time that it took too long', async (t) => {
+  const server = await serve(t, { deadline: 300, grace: 300 });
   const stuck = stopWorker();
-  assert.equal((await post(server)).status, 503);
-  assert.ok(!workers().includes(stuck));
+  const answer = await post(server);
+  assert.equal(answer.status, 504);
+  assert.match(((await answer.json()) as { message: string }).message, /takes longer than the server may/);
+  await until(async () => !workers().includes(stuck));
   await until(async () => (await post(server)).status === 200);
+});
+
+test('a worker that was slow for once is kept', async (t) => {
+  const server = await serve(t, { deadline: 300 });
+  const slow = stopWorker();
+  assert.equal((await post(server)).status, 504);
+  process.kill(slow, 'SIGCONT');
+  await until(async () => (await post(server)).status === 200);
+  assert.deepEqual(workers(), [slow]);
 });
 
 test('a server that ends answers what is in progress, takes nothing new, and leaves no process behind', async (t) => {

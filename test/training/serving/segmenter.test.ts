@@ -47,6 +47,7 @@ function post(body: Uint8Array | string, type: string, accept = 'application/jso
 
 interface Result {
   readonly volumes: Record<string, number>;
+  readonly labels: Record<string, number>;
   readonly shape: number[];
   readonly spacing: number[];
 }
@@ -290,4 +291,34 @@ test('a well compressed volume of more than 256 times its bytes is refused by it
   const answer = await fetch(`${large.url}/invocations`, { method: 'POST', body: new Uint8Array(bytes), headers });
   assert.equal(answer.status, 400);
   assert.match(((await answer.json()) as { message: string }).message, /would unpack to 33554784: more than 256 times/);
+});
+
+test('a volume that takes too long is given up between two windows, and loses nothing but itself', async (context) => {
+  // hundreds of windows, against one
+  const server = await startServer({ model: await tinySegmenter(), host: '127.0.0.1', port: 0, deadline: 3000 });
+  context.after(() => server.close());
+  const shape: Shape = [256, 128, 128];
+  const send = (bytes: Buffer) => {
+    const headers = { 'content-type': 'application/x-nifti' };
+    return fetch(`${server.url}/invocations`, { method: 'POST', body: new Uint8Array(bytes), headers });
+  };
+  const slow = send(await encode(flat(shape, 1), shape));
+  const refused = await slow;
+  const { message } = (await refused.json()) as { message: string };
+  assert.equal(refused.status, 504, message);
+  assert.match(message, /takes longer than the server may for a request\. Send a smaller volume/);
+  const next = await send(nifti);
+  assert.deepEqual(((await next.json()) as Result).volumes, expected.volumes);
+  const metrics = await (await fetch(`${server.url}/metrics`)).text();
+  assert.match(metrics, /^scanline_worker_restarts_total 0$/m);
+});
+
+test('a worker holds no more volumes than one that runs and one that waits, and a transform is told so', async () => {
+  const answer = await fetch(`${server.url}/execution-parameters`);
+  assert.equal(((await answer.json()) as { MaxConcurrentTransforms: number }).MaxConcurrentTransforms, 1);
+});
+
+test('the answer names the label values of masks, which their header cannot', async () => {
+  const { labels } = await segmented(nifti, 'application/x-nifti');
+  assert.deepEqual(labels, { background: 0, ball: 3, rest: 7 });
 });

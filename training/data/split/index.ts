@@ -15,6 +15,7 @@ import { collectSubjects } from './subjects';
 
 export { type GroupKey, grouper, parseGroupKey } from './groups';
 
+/** What is split, into what, and how. */
 export interface SplitOptions {
   /** Class folders of images; or subjects, or a dataset.json and what it lists, or parts of subjects: train/, valid/, test/. */
   readonly input: string;
@@ -22,13 +23,17 @@ export interface SplitOptions {
   readonly outputs: Readonly<Record<Part, string>>;
   /** Shares of the images or subjects; they are made to add up to 1. */
   readonly fractions: Readonly<Record<Part, number>>;
+  /** Of the order in which samples and groups are dealt out: the same seed, the same split. */
   readonly seed: number;
   /** stratified: the same mixture of classes of images in each part; random: as it falls. Groups, where given, stay whole in both. */
   readonly strategy: 'stratified' | 'random';
+  /** What stays together in one part, e.g. all images of a patient. @default each image or subject for itself */
   readonly groupBy?: GroupKey;
 }
 
+/** How a data set was split. */
 export interface SplitReport {
+  /** Images of class folders, or subjects, each a folder or an entry of a dataset.json. */
   readonly samples: 'images' | 'subjects';
   /** Of images; none of subjects, which have all. */
   readonly classes: readonly string[];
@@ -36,6 +41,7 @@ export interface SplitReport {
   readonly totals: Readonly<Record<Part, number>>;
   /** counts[part][class] of images. */
   readonly counts: Readonly<Record<Part, Readonly<Record<string, number>>>>;
+  /** Groups in each part; without `groupBy` as many as samples. */
   readonly groups: Readonly<Record<Part, number>>;
   /** What a person should know of how the data was read. */
   readonly notes: readonly string[];
@@ -174,7 +180,13 @@ function requireEveryPart(report: SplitReport, fractions: SplitOptions['fraction
     report.samples === 'subjects'
       ? ['parts', 'give more subjects or groups, or other fractions.']
       : ['classes', 'give more images or groups of these classes, other fractions, or --strategy stratified.'];
-  throw new UserError(`the split leaves ${what} out: ${missing.join('; ')}.`, advice);
+  const groups = PARTS.reduce((sum, part) => sum + report.groups[part], 0);
+  const samples = PARTS.reduce((sum, part) => sum + report.totals[part], 0);
+  const torn =
+    groups < samples
+      ? ` The group key puts ${samples} ${report.samples} into ${groups} group${groups === 1 ? '' : 's'}.`
+      : '';
+  throw new UserError(`the split leaves ${what} out: ${missing.join('; ')}.${torn}`, advice);
 }
 
 /** What an earlier split left in a part could stand in another part now. */

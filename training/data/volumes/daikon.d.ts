@@ -1,9 +1,15 @@
 // What is used of daikon, which carries no types.
 declare module 'daikon' {
+  interface Tag {
+    readonly group: number;
+    readonly element: number;
+    /** Of a sequence: its items, of an item: its elements. */
+    readonly value: readonly unknown[] | null;
+  }
   interface Image {
     readonly littleEndian: boolean;
     /** A value's list, by the tag's group and element. */
-    getTag(group: number, element: number): { readonly value: readonly unknown[] | null } | undefined;
+    getTag(group: number, element: number): Tag | undefined;
     /** Unpacked where it is compressed. */
     getRawData(): ArrayBuffer;
     hasPixelData(): boolean;

@@ -1,4 +1,4 @@
-// A DICOM series as a volume: a folder of slices, sorted by where they lie, refused where some are missing.
+// A DICOM series as a volume: slices, one in a file or many, sorted by where they lie, refused where some are missing.
 import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDicomFile, PREAMBLE, parseDicom } from './dicom-file';
@@ -59,21 +59,24 @@ const cross = (a: Vector, b: Vector): Vector => [
   a[0] * b[1] - a[1] * b[0],
 ];
 
-/** What a file says of its slice. @throws Error where something that is needed is missing or of a kind that is not read */
-function parseSlice(bytes: Buffer, name: string): Slice {
-  const { values, number, numbers, rows, columns, pixels } = parseDicom(bytes);
-  const direction = numbers('ImageOrientationPatient', 0x0020, 0x0037, 6) as unknown as [...number[]];
-  const [rowSpacing, columnSpacing] = numbers('PixelSpacing', 0x0028, 0x0030, 2) as [number, number];
-  const distance = number(0x0018, 0x0088, number(0x0018, 0x0050, Number.NaN));
-  return {
-    ...{ name, rows, columns, pixels },
-    series: String(values(0x0020, 0x000e)[0] ?? ''),
-    along: direction.slice(0, 3) as unknown as Vector,
-    down: direction.slice(3, 6) as unknown as Vector,
-    position: numbers('ImagePositionPatient', 0x0020, 0x0032, 3) as unknown as Vector,
-    spacing: [columnSpacing, rowSpacing],
-    distance: distance > 0 ? distance : undefined,
-  };
+/** What a file says of its slices. @throws Error where something that is needed is missing or of a kind that is not read */
+function parseSlices(bytes: Buffer, name: string): Slice[] {
+  const { rows, columns, frames, values: valuesOfFile } = parseDicom(bytes);
+  const series = String(valuesOfFile(0x0020, 0x000e)[0] ?? '');
+  return frames.map(({ number, numbers, pixels }, n) => {
+    const direction = numbers('ImageOrientationPatient', 0x0020, 0x0037, 6) as unknown as [...number[]];
+    const [rowSpacing, columnSpacing] = numbers('PixelSpacing', 0x0028, 0x0030, 2) as [number, number];
+    const distance = number(0x0018, 0x0088, number(0x0018, 0x0050, Number.NaN));
+    return {
+      ...{ rows, columns, pixels, series },
+      name: frames.length > 1 ? `frame ${n + 1} of ${name}` : name,
+      along: direction.slice(0, 3) as unknown as Vector,
+      down: direction.slice(3, 6) as unknown as Vector,
+      position: numbers('ImagePositionPatient', 0x0020, 0x0032, 3) as unknown as Vector,
+      spacing: [columnSpacing, rowSpacing],
+      distance: distance > 0 ? distance : undefined,
+    };
+  });
 }
 
 function refuseMixture(slices: readonly Slice[]): void {
@@ -137,7 +140,8 @@ export interface DicomFile {
 }
 
 /**
- * The volume of one series of single-frame slices: CT, MR, PET; compressed as JPEG, JPEG-LS, JPEG 2000, RLE, or not.
+ * The volume of one series: CT, MR, PET, of a slice in a file or of enhanced multi-frame objects; compressed as JPEG, JPEG-LS, JPEG 2000, RLE,
+ * or not.
  *
  * @throws Error naming the file: unreadable, of another size or direction, doubled, missing, unevenly spaced
  */
@@ -145,9 +149,9 @@ export function parseDicomSeries(
   files: readonly DicomFile[],
   { mostValues = MOST_VALUES }: Pick<VolumeLimits, 'mostValues'> = {},
 ): DicomVolume {
-  const slices = files.map(({ name, bytes }) => {
+  const slices = files.flatMap(({ name, bytes }) => {
     try {
-      return parseSlice(bytes, name);
+      return parseSlices(bytes, name);
     } catch (error) {
       throw new Error(`${name}: ${(error as Error).message}`);
     }

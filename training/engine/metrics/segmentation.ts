@@ -77,12 +77,17 @@ export interface SegmentationClassMetrics extends Overlap {
   readonly unmatched?: number;
 }
 
+/** Of all volumes that were counted; distances only where they were asked for. */
 export interface SegmentationMetrics {
   /** Mean over the volumes of the mean over the classes that count, as monai.metrics.DiceMetric with the reduction mean. */
   readonly dice: number;
+  /** Intersection over union, averaged as dice is. */
   readonly iou: number;
+  /** The Hausdorff distance that 95% of each surface keeps, mm, averaged as dice is. */
   readonly hausdorff95?: number;
+  /** The mean distance between the surfaces, both directions, mm, averaged as dice is. */
   readonly surfaceDistance?: number;
+  /** Of each class, in the order of the logits, the background too. */
   readonly classes: readonly SegmentationClassMetrics[];
   /** confusion[actual][predicted], voxels of all volumes */
   readonly confusion: readonly (readonly number[])[];
@@ -90,6 +95,7 @@ export interface SegmentationMetrics {
   readonly count: number;
 }
 
+/** What counts, and what is counted. */
 export interface SegmentationCounterOptions {
   /** Whether class 0 counts in the means over classes. @default false */
   readonly includeBackground?: boolean;
@@ -152,6 +158,7 @@ export class SegmentationCounter {
     return (label > 0 || this.options.includeBackground === true) && label !== this.options.ignoreIndex;
   }
 
+  /** The metrics of the volumes so far; not a number where there was none. */
   result(): SegmentationMetrics {
     const { surfaces } = this.options;
     const overall = (of: (metrics: VolumeClass) => number) =>

@@ -54,6 +54,9 @@ const variant = (settings: Partial<EndpointVariant>): Props => ({ variants: [{ m
 const scaled = (settings: Partial<EndpointVariant>): Props =>
   variant({ ...settings, autoscaling: { maxCapacity: 4, ...settings.autoscaling } });
 
+/** As many instances as a move in steps needs. */
+const PAIR = variant({ initialInstanceCount: 2 });
+
 const several = (count: number, settings: Partial<EndpointVariant> = {}) =>
   Array.from({ length: count }, (_, index) => ({ model, variantName: `v${index}`, ...settings }));
 
@@ -184,13 +187,22 @@ const DEFECTS: readonly (readonly [string, Props | ((stack: Stack) => Props)])[]
 
   ['update.interval is 3660 seconds', { update: { interval: Duration.minutes(61) } }],
   ['update.terminationWait is 3660 seconds', { update: { terminationWait: Duration.minutes(61) } }],
+  ['update.strategy is Canary with 1 instance', { update: { strategy: 'Canary' } }],
+  ['update.strategy is Linear with 1 instance', { update: { strategy: 'Linear', stepSize: 50 } }],
+  [
+    'update.maxExecutionTime is 600 seconds, with 900 of interval and terminationWait',
+    { update: { maxExecutionTime: Duration.minutes(10), terminationWait: Duration.minutes(10) } },
+  ],
   ['update.maxExecutionTime is 300 seconds', { update: { maxExecutionTime: Duration.minutes(5) } }],
   ['update.stepSize is given with AllAtOnce', { update: { stepSize: 10 } }],
   ['update.stepUnit is given with AllAtOnce', { update: { stepUnit: 'INSTANCE_COUNT' } }],
-  ['update.stepSize is 51', { update: { strategy: 'Canary', stepSize: 51 } }],
-  ['update.stepSize is 9', { update: { strategy: 'Linear', stepSize: 9 } }],
-  ['update.stepSize is 4', { update: { strategy: 'Rolling', stepSize: 4 } }],
-  ['update.stepSize is left out with INSTANCE_COUNT', { update: { strategy: 'Canary', stepUnit: 'INSTANCE_COUNT' } }],
+  ['update.stepSize is 51', { ...PAIR, update: { strategy: 'Canary', stepSize: 51 } }],
+  ['update.stepSize is 9', { ...PAIR, update: { strategy: 'Linear', stepSize: 9 } }],
+  ['update.stepSize is 4', { ...PAIR, update: { strategy: 'Rolling', stepSize: 4 } }],
+  [
+    'update.stepSize is left out with INSTANCE_COUNT',
+    { ...PAIR, update: { strategy: 'Canary', stepUnit: 'INSTANCE_COUNT' } },
+  ],
   [
     'update.stepSize is 2 instances of 3',
     {
@@ -204,9 +216,12 @@ const DEFECTS: readonly (readonly [string, Props | ((stack: Stack) => Props)])[]
   ['update is given with ml.inf1.xlarge', { ...variant({ instanceType: 'ml.inf1.xlarge' }), update: {} }],
   [
     'update.terminationWait is given with Rolling',
-    { update: { strategy: 'Rolling', terminationWait: Duration.minutes(1) } },
+    { ...PAIR, update: { strategy: 'Rolling', terminationWait: Duration.minutes(1) } },
   ],
-  ['update.strategy is Rolling with 2 variants', { variants: several(2), update: { strategy: 'Rolling' } }],
+  [
+    'update.strategy is Rolling with 2 variants',
+    { variants: several(2, { initialInstanceCount: 2 }), update: { strategy: 'Rolling' } },
+  ],
   [
     'update.strategy is Rolling with a serverless variant',
     { ...variant({ serverless: {} }), update: { strategy: 'Rolling' } },

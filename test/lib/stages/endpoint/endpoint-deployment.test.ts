@@ -123,6 +123,7 @@ const KINDS: Readonly<Record<string, Partial<EndpointDeploymentProps>>> = {
       {
         model: { modelPackageArn },
         instanceType: 'ml.m5.xlarge',
+        initialInstanceCount: 2,
         volumeSize: 20,
         containerStartupTimeout: Duration.minutes(5),
         modelDownloadTimeout: Duration.minutes(5),
@@ -139,7 +140,11 @@ const KINDS: Readonly<Record<string, Partial<EndpointDeploymentProps>>> = {
     },
     tags: { project: 'planes' },
   },
-  asynchronous: { async: { maxConcurrentInvocations: 2 }, update: { strategy: 'Rolling', stepSize: 5 } },
+  asynchronous: {
+    variants: [{ model: { modelPackageArn }, initialInstanceCount: 2 }],
+    async: { maxConcurrentInvocations: 2 },
+    update: { strategy: 'Rolling', stepSize: 5 },
+  },
   serverless: {
     variants: [{ model: { modelPackageArn }, serverless: { provisionedConcurrency: 1 } }],
     update: { strategy: 'Linear' },

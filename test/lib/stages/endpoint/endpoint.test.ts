@@ -364,7 +364,8 @@ for (const [name, update, policy] of [
   ],
 ] as const) {
   test(`an endpoint moves by ${name}`, () => {
-    const { one } = synth(() => ({ update: { ...update, rollbackAlarms: false } }));
+    const variants = [{ model: pkg(), initialInstanceCount: 2 }];
+    const { one } = synth((stack) => ({ role: role(stack), variants, update: { ...update, rollbackAlarms: false } }));
     assert.deepEqual(one('Endpoint').DeploymentConfig, policy);
   });
 }

@@ -89,6 +89,12 @@ test('several instances of another image are not', () => {
   assert.equal(argumentsOf(training).ResourceConfig.InstanceCount, 2);
 });
 
+test('the hyperparameters of another image are its own', () => {
+  const hyperparameters = { lr: 0.1, layers: [64, 32], batch_size: 2.5 };
+  const training = train({ hyperparameters }, (stack) => ByocImage.fromUri(stack, 'Image', 'registry.test/other:1'));
+  assert.deepEqual(argumentsOf(training).HyperParameters, { lr: '0.1', layers: '64,32', batch_size: '2.5' });
+});
+
 test('each channel is a prefix that every instance gets whole', () => {
   assert.deepEqual(argumentsOf(train()).InputDataConfig[1], {
     ChannelName: 'validation',

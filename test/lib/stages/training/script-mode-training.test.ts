@@ -208,7 +208,8 @@ test('what was packed is a property and metadata; the package is an asset that t
   assert.match(readFileSync(join(assembly.directory, 'Test.metadata.json'), 'utf8'), /scanline:packed/);
   Annotations.fromStack(stack).hasInfo('/Test/Train', 'packed 2 files, 8 bytes: requirements.txt, train.py');
   const policies = JSON.stringify(Template.fromStack(stack).findResources('AWS::IAM::Policy'));
-  assert.match(policies, /s3:GetObject\*/);
+  assert.match(policies, /"s3:GetObject"/);
+  assert.doesNotMatch(policies, /"s3:(GetObject|List|GetBucket)\*"/);
   assert.match(policies, /repository\/pytorch-training/);
 });
 

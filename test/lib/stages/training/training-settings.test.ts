@@ -303,7 +303,7 @@ const DEFECTS: readonly (readonly [string, Props])[] = [
   ['maxRuntime is 0 seconds', { maxRuntime: Duration.seconds(0) }],
   ['maxRuntime is 2505600 seconds', { maxRuntime: Duration.days(29) }],
   ['keepAlive is 10 minutes with spot', { spot: true, keepAlive: Duration.minutes(10) }],
-  ['keepAlive is 3660 seconds', { keepAlive: Duration.minutes(61) }],
+  ['keepAlive is 21660 seconds', { keepAlive: Duration.minutes(361) }],
   ['keepAlive is 0 seconds', { keepAlive: Duration.seconds(0) }],
   ["instanceType is 'g5.xlarge'", { instanceType: 'g5.xlarge' }],
   ['instanceCount is 0', { instanceCount: 0 }],

@@ -29,7 +29,7 @@ function findingsOf({ training, ...props }: Given): readonly Finding[] {
     ...props,
     training: {
       // Scanline's own is checked alike, and takes half a second to be packed
-      image: ByocImage.fromUri(stack, 'Image', 'registry.test/scanline:1'),
+      image: ByocImage.scanlineFromUri(stack, 'Image', 'registry.test/scanline:1'),
       channels: { train: 's3://b/train' },
       output: 's3://b/out',
       role: Role.fromRoleArn(stack, 'Role', 'arn:aws:iam::111122223333:role/r'),

@@ -35,7 +35,7 @@ function synth(given: (stack: Stack) => Given = () => ({}), region?: string) {
     objective: 'valid_loss',
     ...props,
     training: {
-      image: ByocImage.fromUri(stack, 'Image', 'registry.test/scanline:1'),
+      image: ByocImage.scanlineFromUri(stack, 'Image', 'registry.test/scanline:1'),
       channels: { train: 's3://b/train' },
       output: 's3://b/out',
       role,

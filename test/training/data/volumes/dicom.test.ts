@@ -1,11 +1,12 @@
 // DICOM series: read as ITK reads what pydicom and ITK wrote, and refused by name where slices are missing or do not fit.
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { before, test } from 'node:test';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { randomSource } from '../../../../training/data/random';
 import { readDicomSeries } from '../../../../training/data/volumes/dicom';
+import { packageRoot } from '../../../../training/native/cache';
 import { assertClose } from '../../assert-close';
 import { askOracle, withoutOracle } from '../../oracle';
 import { temporaryFolder } from '../../temporary-folder';
@@ -88,6 +89,51 @@ for compressor in ("JPEG", "JPEGLS", "JPEG2000"):
         writer.SetImageIO("GDCMImageIO"); writer.SetUseCompression(True); writer.SetCompressor(compressor)
         writer.SetFileName(f"{folder}/{name}/{k}.dcm"); writer.Execute(image)
     tell(name)
+# all slices in one file
+def item(**values):
+    d = Dataset()
+    for name, value in values.items(): setattr(d, name, value)
+    return d
+def enhanced(name, syntax=ExplicitVRLittleEndian, turn=rotation(0.3, -0.2), order=range(6), place=lambda k: 2.5 * k, slopes=lambda k: (1.5, -1024), bits=16, change=None):
+    os.makedirs(f"{folder}/{name}", exist_ok=True)
+    d = item(SOPClassUID="1.2.840.10008.5.1.4.1.1.2.1", SOPInstanceUID=generate_uid(), SeriesInstanceUID=generate_uid(), StudyInstanceUID=generate_uid(), Modality="CT",
+        Rows=32, Columns=40, SamplesPerPixel=1, PhotometricInterpretation="MONOCHROME2", BitsAllocated=bits, BitsStored=bits - 4, HighBit=bits - 5, PixelRepresentation=0, NumberOfFrames=len(order))
+    d.file_meta = FileMetaDataset()
+    d.file_meta.TransferSyntaxUID = syntax if syntax not in (RLELossless, JPEG2000Lossless) else ExplicitVRLittleEndian
+    d.file_meta.MediaStorageSOPClassUID, d.file_meta.MediaStorageSOPInstanceUID = d.SOPClassUID, d.SOPInstanceUID
+    directions = [round(float(v), 12) for v in (*turn[:, 0], *turn[:, 1])]
+    d.SharedFunctionalGroupsSequence = [item(PixelMeasuresSequence=[item(PixelSpacing=[0.7, 0.9], SliceThickness=2.5)], PlaneOrientationSequence=[item(ImageOrientationPatient=directions)])]
+    d.PerFrameFunctionalGroupsSequence = [item(
+        PlanePositionSequence=[item(ImagePositionPatient=[round(float(v), 8) for v in np.array([-50, 20, 7.5]) + turn[:, 2] * place(k)])],
+        PixelValueTransformationSequence=[item(RescaleSlope=slopes(k)[0], RescaleIntercept=slopes(k)[1], RescaleType="US")]) for k in order]
+    pixels = generator.integers(0, 2 ** (bits - 4), (len(order), 32, 40)).astype(f"u{bits // 8}")
+    d.PixelData = pixels.tobytes()
+    d["PixelData"].VR = "OW" if bits == 16 else "OB"
+    if change: change(d)
+    if syntax in (RLELossless, JPEG2000Lossless): d.compress(syntax)
+    d.save_as(f"{folder}/{name}/all.dcm", enforce_file_format=True)
+    return pixels
+def tell_file(name):
+    image = sitk.ReadImage(f"{folder}/{name}/all.dcm")
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
+    matrix[:3, 3] = image.GetOrigin()
+    values = sitk.GetArrayFromImage(image).transpose(2, 1, 0).astype(np.float32)
+    told.append(dict(name=name, shape=values.shape, affine=(np.diag([-1, -1, 1, 1]) @ matrix).flatten().tolist(), values=values.flatten().tolist()))
+enhanced("frames"); enhanced("frames RLE", RLELossless); enhanced("frames JPEG 2000", JPEG2000Lossless); enhanced("frames axial", turn=np.eye(3))
+for name in ("frames", "frames RLE", "frames JPEG 2000", "frames axial"): tell_file(name)
+# ITK takes the first frame's scale for all, and the frames in the order of the file
+order = [3, 0, 5, 1, 4, 2]
+pixels = enhanced("frames in any order, each of its own scale", order=order, slopes=lambda k: (1 + k, -10 * k))
+scaled = np.stack([pixels[order.index(k)] * (1.0 + k) - 10 * k for k in range(6)]).transpose(2, 1, 0).astype(np.float32)
+told.append({**next(t for t in told if t["name"] == "frames"), "name": "frames in any order, each of its own scale", "values": scaled.flatten().tolist()})
+def cine(d): del d.PerFrameFunctionalGroupsSequence
+enhanced("frames nowhere", change=cine)
+enhanced("frames implicit", ImplicitVRLittleEndian)
+enhanced("frames of two times", place=lambda k: 2.5 * (k % 3))
+enhanced("frames missing", order=[0, 1, 2, 4, 5])
+def fewer(d): d.NumberOfFrames = 7
+enhanced("frames too many", change=fewer)
 # what is to be refused
 write("missing", skip=(2, 3)); write("one missing", skip=(4,)); write("uneven", shift=lambda k: 0.8 if k == 3 else 0); write("doubled", shift=lambda k: -2.5 if k == 3 else 0)
 def narrow(d, k):
@@ -102,8 +148,8 @@ write("nowhere", change=nowhere)
 def short(d, k):
     if k == 1: d.PixelData = d.PixelData[:100]
 write("short", change=short)
-def frames(d, k): d.NumberOfFrames = 2
-write("frames", change=frames)
+def cine_slice(d, k): d.NumberOfFrames = 2
+write("cine", change=cine_slice)
 def other(d, k):
     if k > 3: d.SeriesInstanceUID = "1.2.3.4"
 write("series", change=other)
@@ -119,6 +165,7 @@ before(() => {
 const KINDS = [
   ...['explicit', 'implicit', 'big endian', 'deflated', 'RLE', 'JPEG 2000', 'rescaled', 'unsigned', '8 bits'],
   ...['sagittal', 'axial', 'ITK JPEG', 'ITK JPEGLS', 'ITK JPEG2000'],
+  ...['frames', 'frames RLE', 'frames JPEG 2000', 'frames axial', 'frames in any order, each of its own scale'],
 ];
 
 for (const kind of KINDS) {
@@ -139,7 +186,12 @@ const REFUSED: Readonly<Record<string, RegExp>> = {
   directions: /is not parallel to/,
   nowhere: /\w1\.dcm: it has no ImagePositionPatient \(0020,0032\)/,
   short: /\w1\.dcm: .*pixels/,
-  frames: /it has several frames/,
+  cine: /it has several frames, and does not say where each lies; convert it to single frames or NIfTI/,
+  'frames nowhere': /it has several frames, and does not say where each lies/,
+  'frames implicit': /it has several frames, and what it says of each cannot be read/,
+  'frames of two times': /frame 1 of all\.dcm and frame 4 of all\.dcm lie at the same place/,
+  'frames missing': /a slice is missing between frame 3 of all\.dcm and frame 4 of all\.dcm/,
+  'frames too many': /it has several frames, and what it says of each cannot be read/,
   series: /it holds 2 series; .*1\.2\.3\.4 \(2 files\), .* \(4 files\)/,
 };
 
@@ -153,6 +205,16 @@ test('a single slice is as thick as it says', { skip: withoutOracle }, async () 
   const { shape, affine } = await readDicomSeries(join(folder, 'single'));
   assert.deepEqual(shape, [40, 32, 1]);
   assertClose([Math.hypot(...[2, 6, 10].map((n) => affine[n] as number))], [5], 1e-6, 'thickness');
+});
+
+test('compressed pixels with a damaged part are refused, not read as black', async () => {
+  const whole = readFileSync(join(packageRoot, 'test', 'fixtures', 'scans', 'rle.dcm'));
+  const pixels = whole.lastIndexOf(Buffer.from([0xe0, 0x7f, 0x10, 0x00]));
+  // a run of one value and a count of others change places
+  const damaged = Buffer.from(whole).fill(0, pixels + 184, pixels + 185);
+  const file = join(temporaryFolder(), 'x.dcm');
+  writeFileSync(file, damaged);
+  await assert.rejects(readDicomSeries(dirname(file)), /its pixels are damaged: RLE: insufficient data/);
 });
 
 test('files that are no DICOM are passed over, and a folder of such is refused', { skip: withoutOracle }, async () => {
@@ -181,7 +243,10 @@ test('files with wrong bytes anywhere are read or refused, in no time, and never
 }, async () => {
   const random = randomSource(17);
   const wrong = join(folder, 'wrong');
-  for (const kind of ['explicit', 'implicit', 'big endian', 'RLE', 'JPEG 2000', 'ITK JPEG', 'ITK JPEGLS']) {
+  for (const kind of [
+    ...['explicit', 'implicit', 'big endian', 'RLE', 'JPEG 2000', 'ITK JPEG', 'ITK JPEGLS'],
+    'frames',
+  ]) {
     const [name = ''] = readdirSync(join(folder, kind));
     const whole = readFileSync(join(folder, kind, name));
     for (let times = 0; times < 25; times++) {

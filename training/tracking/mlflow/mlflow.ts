@@ -2,27 +2,19 @@
 // nothing: what it should know waits, and is sent later, after a restart too.
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { UserError } from '../errors';
-import type { Hyperparameters } from '../hyperparameters';
+import { UserError } from '../../errors';
+import type { Hyperparameters } from '../../hyperparameters';
+import { finite, type RunStatus, type Tracker, type TrackerOptions, type Values } from '../tracker';
+import { type ArtifactRoot, artifactRoot, S3Artifacts } from './artifact-store';
 import { type ManagedMlflow, managedMlflow, signed } from './sagemaker-mlflow';
 
-export interface MlflowOptions {
+export interface MlflowOptions extends TrackerOptions {
   /** http(s)://..., or the ARN of a server that SageMaker manages. */
   readonly uri: string;
   readonly experiment: string;
-  readonly runName: string;
-  /** Remembers the run, and what could not be sent, across restarts. */
-  readonly stateFile: string;
-  /** Whether to go on with the run that the state file remembers. */
-  readonly resume: boolean;
-  readonly parameters: Readonly<Record<string, unknown>>;
-  /** Takes what a person should know; it never holds a password or key. */
-  readonly line: (text: string) => void;
   /** @default the environment's MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD and MLFLOW_TRACKING_TOKEN */
   readonly environment?: Readonly<Record<string, string | undefined>>;
 }
-
-export type RunStatus = 'FINISHED' | 'FAILED' | 'KILLED';
 
 interface Metric {
   readonly key: string;
@@ -82,12 +74,13 @@ export function mlflowServer(
   return { uri, experiment: h.mlflow_experiment_name || environment.MLFLOW_EXPERIMENT_NAME || 'scanline' };
 }
 
-export class Mlflow {
+export class Mlflow implements Tracker {
   private readonly managed: ManagedMlflow | undefined;
   private readonly base: URL;
   private readonly authorization: string | undefined;
   private runId: string | undefined;
-  private artifactRoot: string | undefined;
+  private root: ArtifactRoot | undefined;
+  private readonly s3: S3Artifacts;
   private queue: Task[] = [];
   private begun = false;
   private warned = false;
@@ -96,6 +89,7 @@ export class Mlflow {
 
   constructor(private readonly options: MlflowOptions) {
     const { uri, stateFile, resume, environment = process.env } = options;
+    this.s3 = new S3Artifacts(environment);
     this.managed = uri.startsWith('arn:') ? managedMlflow(uri) : undefined;
     const url = new URL(this.managed?.endpoint ?? uri);
     const user = decodeURIComponent(url.username) || environment.MLFLOW_TRACKING_USERNAME;
@@ -113,13 +107,15 @@ export class Mlflow {
     this.flush();
   }
 
-  /** Numbers of one moment; those that are not finite are left out. */
-  metrics(step: number, values: Readonly<Record<string, number | undefined>>): void {
+  metrics(epoch: number, values: Values): void {
     const timestamp = Date.now();
-    const metrics = Object.entries(values).flatMap(([name, value]) =>
-      value !== undefined && Number.isFinite(value) ? [{ key: toName(name), value, timestamp, step }] : [],
-    );
+    const entries = Object.entries(finite(values));
+    const metrics = entries.map(([name, value]) => ({ key: toName(name), value, timestamp, step: epoch }));
     this.enqueue({ kind: 'metrics', metrics });
+  }
+
+  results(epoch: number, values: Values): void {
+    this.metrics(epoch, values);
   }
 
   /** A file, or all files of a folder, below a folder of the run's artifacts. */
@@ -204,7 +200,9 @@ export class Mlflow {
       'GET',
       `runs/get?run_id=${this.runId}`,
     );
-    this.artifactRoot = run.info.artifact_uri;
+    this.root = artifactRoot(run.info.artifact_uri);
+    if (!this.root)
+      line(`MLflow: no artifacts are kept: ${run.info.artifact_uri} is neither in S3 nor passed on by the server`);
     const params = Object.entries(parameters).map(([key, value]) => ({ key: toName(key), value: String(value ?? '') }));
     for (let i = 0; created && i < params.length; i += LARGEST_BATCH.params)
       await this.call('POST', 'runs/log-batch', {
@@ -241,10 +239,9 @@ export class Mlflow {
   }
 
   private async upload(path: string, to: string): Promise<void> {
-    const [, root] = /^mlflow-artifacts:(?:\/\/[^/]*)?\/(.*)$/.exec(this.artifactRoot ?? '') ?? [];
-    // a server that does not pass files on keeps them where only its clients of that store can write
-    if (root === undefined || !existsSync(path)) return;
-    const place = [...root.split('/'), ...to.split('/')].map(encodeURIComponent).join('/');
+    if (this.root === undefined || !existsSync(path)) return;
+    if (this.root.kind === 's3') return this.s3.put(path, this.root, to);
+    const place = [...this.root.path.split('/'), ...to.split('/')].map(encodeURIComponent).join('/');
     await this.request(
       'PUT',
       `api/2.0/mlflow-artifacts/artifacts/${place}`,

@@ -1,17 +1,15 @@
-// Script mode: a job brings a program of its own, which is unpacked and run with the SM_* environment of AWS's training toolkit.
+// What a job of script mode brings, and what it is told: a program, its hyperparameters, the SM_* environment of AWS's training toolkit.
 // https://github.com/aws/sagemaker-training-toolkit/blob/master/ENVIRONMENT_VARIABLES.md
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { extract } from 'tar';
 import { baseFolder, inBase } from '../../training/container';
 import { UserError } from '../../training/errors';
 import { packageRoot } from '../../training/native/cache';
 
 /** The program of a job. */
 export interface Script {
-  /** Its file in the package, e.g. train.js. */
+  /** Its file in the package, e.g. train.ts. */
   readonly program: string;
   /** Where sourcedir.tar.gz lies. */
   readonly archive: string;
@@ -36,18 +34,23 @@ function decode(text: unknown): unknown {
 }
 
 /**
- * The program that the job brings; undefined where it brings none.
+ * The program that the job brings.
  *
- * @throws UserError when this image cannot run it
+ * @throws UserError when it brings none, or none that this image can run
  */
-export function scriptOf(): Script | undefined {
+export function scriptOf(): Script {
   const file = join(baseFolder(), 'input', 'config', 'hyperparameters.json');
   const given = Object.entries(readJson(file)).map(([name, text]) => [name, decode(text)] as const);
   const { sagemaker_program: program, sagemaker_submit_directory: source } = Object.fromEntries(given);
-  if (program === undefined) return undefined;
-  if (typeof program !== 'string' || !/\.[cm]?js$/.test(program)) {
+  if (program === undefined) {
     throw new UserError(
-      `sagemaker_program is ${JSON.stringify(program)}; this image runs JavaScript: .js, .cjs and .mjs.`,
+      'the job brings no program: sagemaker_program is not among its hyperparameters.',
+      'use ScriptModeTraining, which sets it; or the image scanline/byoc, which trains by hyperparameters alone.',
+    );
+  }
+  if (typeof program !== 'string' || !/\.[cm]?[jt]s$/.test(program)) {
+    throw new UserError(
+      `sagemaker_program is ${JSON.stringify(program)}; this image runs TypeScript and JavaScript: .ts, .mts, .cts, .js, .mjs and .cjs.`,
       "run Python on AWS's framework images: set framework of ScriptModeTraining.",
     );
   }
@@ -68,14 +71,14 @@ export function scriptOf(): Script | undefined {
 const asText = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));
 
 /** The hyperparameters as options: --name value. */
-function argumentsOf({ hyperparameters }: Script): string[] {
+export function argumentsOf({ hyperparameters }: Script): string[] {
   return Object.keys(hyperparameters)
     .sort()
     .flatMap((name) => [`--${name}`, asText(hyperparameters[name])]);
 }
 
 /** What the toolkit tells a program by its environment, beside what this process has. */
-function environmentOf(script: Script): Record<string, string> {
+export function environmentOf(script: Script): Record<string, string> {
   const base = baseFolder();
   const config = join(base, 'input', 'config');
   const data = join(base, 'input', 'data');
@@ -111,53 +114,8 @@ function environmentOf(script: Script): Record<string, string> {
         hyperparameters.map(([name, value]) => [name, asText(value)]),
       ),
     ),
-    // what the bundle leaves to the image
+    // packages that the program leaves to the image
     NODE_PATH: join(packageRoot, 'node_modules'),
     NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --enable-source-maps`.trim(),
   };
-}
-
-/** Unpacks the program beside a link by which `scanline-sagemaker/training` is found. @returns the folder */
-function unpack({ archive }: Script): string {
-  const code = join(baseFolder(), 'code');
-  mkdirSync(join(code, 'node_modules'), { recursive: true });
-  extract({ file: archive, cwd: code, sync: true });
-  const link = join(code, 'node_modules', 'scanline-sagemaker');
-  // a job that goes on after an interruption may find the folder as it left it
-  if (!existsSync(link)) symlinkSync(packageRoot, link);
-  return code;
-}
-
-/**
- * Runs the program to its end; SIGTERM is passed on to it.
- *
- * @throws UserError when it fails
- */
-export async function runScript(script: Script): Promise<void> {
-  const code = unpack(script);
-  for (const folder of ['model', 'output/data']) mkdirSync(join(baseFolder(), folder), { recursive: true });
-  const child = spawn(process.execPath, [script.program, ...argumentsOf(script)], {
-    cwd: code,
-    env: { ...process.env, ...environmentOf(script) },
-    stdio: ['ignore', 'inherit', 'pipe'],
-  });
-  let stopped = false;
-  process.once('SIGTERM', () => {
-    stopped = true;
-    child.kill('SIGTERM');
-  });
-  let last = '';
-  child.stderr.on('data', (chunk: Buffer) => {
-    process.stderr.write(chunk);
-    last = (last + chunk.toString()).slice(-800);
-  });
-  const [status, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (...end) => resolve(end));
-  });
-  if (status === 0 || (stopped && signal === 'SIGTERM')) return;
-  throw new UserError(
-    `${script.program} ended with ${signal ?? `status ${status}`}${last.trim() ? `:\n${last.trim()}` : '.'}`,
-    'see what it wrote to its log before; `scanline run` runs the same job on your machine.',
-  );
 }

@@ -1,7 +1,7 @@
 // Executions over HTTP: steps in the order of their dependencies, branches both ways, and each way in which one can end.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import {
   CreateModelPackageGroupCommand,
   DescribeModelCommand,
@@ -10,90 +10,24 @@ import {
   DescribeProcessingJobCommand,
   ListPipelineExecutionStepsCommand,
   ListPipelineParametersForExecutionCommand,
-  type PipelineExecutionStep,
   StartPipelineExecutionCommand,
   StopPipelineExecutionCommand,
 } from '@aws-sdk/client-sagemaker';
-import { pushPipeline, startExecution } from '../../../lib/operations/execution';
+import { startExecution } from '../../../../lib/operations/execution';
 import {
   ConditionStep,
-  ExecutionVariables,
   FailStep,
   greaterThanOrEqualTo,
   join,
   jsonGet,
   ModelStep,
-  ParameterFloat,
-  ParameterString,
-  Pipeline,
-  ProcessingStep,
-  type PropertyFile,
+  type ProcessingStep,
   RegisterModelStep,
   type Step,
   TrainingStep,
-} from '../../../lib/pipeline';
-import { controlPlane, endOf, eventually, IMAGE, ROLE, type TestPlane } from './control-plane';
-
-const message = new ParameterString('Message', { defaultValue: 'hello' });
-const least = new ParameterFloat('Least', { defaultValue: 0.5 });
-const REPORT: PropertyFile = { name: 'Report', outputName: 'report', path: 'report.json' };
-
-interface WorkOptions {
-  readonly arguments?: readonly (string | ParameterString)[];
-  readonly dependsOn?: readonly Step[];
-}
-
-/** A processing step: runs a command of the image, with an output `report`. */
-function work(name: string, command: string, { arguments: given = [], dependsOn = [] }: WorkOptions = {}) {
-  const uri = join('/', 's3://bucket', ExecutionVariables.pipelineExecutionId, name);
-  return new ProcessingStep(name, {
-    arguments: {
-      ProcessingResources: { ClusterConfig: { InstanceCount: 1, InstanceType: 'ml.m5.xlarge', VolumeSizeInGB: 1 } },
-      AppSpecification: { ImageUri: IMAGE, ContainerEntrypoint: [command], ContainerArguments: given },
-      RoleArn: ROLE,
-      ProcessingOutputConfig: {
-        Outputs: [
-          {
-            OutputName: 'report',
-            S3Output: { S3Uri: uri, LocalPath: '/opt/ml/processing/report', S3UploadMode: 'EndOfJob' },
-          },
-        ],
-      },
-    },
-    propertyFiles: [REPORT],
-    dependsOn,
-  });
-}
-
-/** Commands of the image. */
-const SCRIPTS = {
-  score: 'echo "{\\"metrics\\": [{\\"score\\": 0.75}]}" > processing/report/report.json',
-  say: 'echo "$@"',
-  fail: 'mkdir -p output; echo "the scanner is off" > output/failure; exit 2',
-  wait: 'echo ready; exec sleep 60',
-  train: 'echo weights > model/weights; echo "loss=0.5;"',
-};
-
-async function push(context: TestContext, steps: readonly Step[], scripts: Record<string, string> = SCRIPTS) {
-  const plane = await controlPlane(context, scripts);
-  const definition = JSON.stringify(new Pipeline('p', { parameters: [message, least], steps }).definition());
-  await pushPipeline(plane.client, { name: 'p', definition, roleArn: ROLE });
-  return plane;
-}
-
-async function stepsOf({ client }: TestPlane, executionArn: string): Promise<PipelineExecutionStep[]> {
-  const list = new ListPipelineExecutionStepsCommand({ PipelineExecutionArn: executionArn });
-  return (await client.send(list)).PipelineExecutionSteps as PipelineExecutionStep[];
-}
-
-async function run(context: TestContext, steps: readonly Step[], parameters: Record<string, string> = {}) {
-  const plane = await push(context, steps);
-  const executionArn = await startExecution(plane.client, 'p', parameters);
-  const execution = await endOf(plane.client, executionArn);
-  const ended = await stepsOf(plane, executionArn);
-  const step = (name: string) => ended.find(({ StepName }) => StepName === name) as PipelineExecutionStep;
-  return { plane, execution, steps: ended, step };
-}
+} from '../../../../lib/pipeline';
+import { controlPlane, endOf, eventually, IMAGE, ROLE } from '../control-plane';
+import { least, message, push, REPORT, run, SCRIPTS, stepsOf, work } from './pipelines';
 
 function gate(evaluation: ProcessingStep): Step[] {
   const score = jsonGet(evaluation, REPORT, 'metrics[0].score');

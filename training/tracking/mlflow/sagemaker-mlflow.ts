@@ -1,6 +1,6 @@
 // MLflow that SageMaker manages: where it is, and requests signed as AWS wants them. Loads AWS's packages only when it is asked for.
 import { createHash, createHmac } from 'node:crypto';
-import { UserError } from '../errors';
+import { UserError } from '../../errors';
 
 /** A managed server as AWS's own plugin for Python (sagemaker-mlflow 0.5) addresses it. */
 export interface ManagedMlflow {

@@ -1,117 +1,37 @@
 // A training told of to a real MLflow server, read back by MLflow's own client; and one whose server is down for a while.
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { setTimeout as wait } from 'node:timers/promises';
-import { packageRoot } from '../../../training/native/cache';
-import { Mlflow } from '../../../training/tracking/mlflow';
-import { managedMlflow, signed } from '../../../training/tracking/sagemaker-mlflow';
-import { metricLines, scanline, TINY } from '../command-line';
-import { askOracle, withoutOracle } from '../oracle';
-import { writeDataset } from '../sample-images';
-import { temporaryFolder } from '../temporary-folder';
+import { Mlflow } from '../../../../training/tracking/mlflow/mlflow';
+import { managedMlflow, signed } from '../../../../training/tracking/mlflow/sagemaker-mlflow';
+import { metricLines, scanline, TINY } from '../../command-line';
+import { askOracle, withoutOracle } from '../../oracle';
+import { writeDataset } from '../../sample-images';
+import { temporaryFolder } from '../../temporary-folder';
+import { MlflowServer, skipMlflow } from './mlflow-server';
 
 const folder = temporaryFolder();
 const data = join(folder, 'data');
-const mlflow = join(packageRoot, '.oracle', 'bin', 'mlflow');
-const skip =
-  withoutOracle || (existsSync(mlflow) ? false : 'there is no MLflow in .oracle; test/oracle/setup.sh installs it');
-let port: number;
-let server: ChildProcess | undefined;
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const { port: free } = probe.address() as { port: number };
-      probe.close(() => resolve(free));
-    });
-  });
-}
-
-async function startServer(): Promise<void> {
-  const places = [
-    '--backend-store-uri',
-    `sqlite:///${folder}/mlflow.db`,
-    '--artifacts-destination',
-    join(folder, 'artifacts'),
-  ];
-  const child = spawn(mlflow, ['server', '--host', '127.0.0.1', '--port', String(port), '--workers', '1', ...places], {
-    stdio: 'ignore',
-    detached: true,
-    env: { ...process.env, MLFLOW_DISABLE_TELEMETRY: 'true', MLFLOW_SERVER_ENABLE_JOB_EXECUTION: 'false' },
-  });
-  server = child;
-  for (;;) {
-    const healthy = await fetch(`http://127.0.0.1:${port}/health`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-    if (healthy) return;
-    assert.equal(child.exitCode, null, 'the MLflow server ended');
-    await wait(200);
-  }
-}
-
-async function stopServer(): Promise<void> {
-  const child = server;
-  server = undefined;
-  if (child?.pid === undefined || child.exitCode !== null) return;
-  const closed = new Promise((resolve) => child.once('close', resolve));
-  // it has workers, which are of its own group
-  process.kill(-child.pid, 'SIGKILL');
-  await closed;
-}
+const server = new MlflowServer(folder, ['--artifacts-destination', join(folder, 'artifacts')]);
 
 before(async () => {
   await writeDataset(data, { train: 6, valid: 3, test: 2 });
-  if (skip) return;
-  port = await freePort();
-  await startServer();
+  if (!skipMlflow) await server.start();
 });
-after(stopServer);
+after(() => server.stop());
 
-const uri = () => `http://127.0.0.1:${port}`;
+const uri = () => server.url;
 const settings = [...TINY, '--batch_size=4', '--threads=1', '--checkpoint_interval=1'];
 const train = (out: string, ...more: string[]) =>
   scanline('train', '--data', data, '--out', join(folder, out), ...settings, `--mlflow_tracking_uri=${uri()}`, ...more);
 
-interface Run {
-  readonly id: string;
-  readonly name: string;
-  readonly status: string;
-  readonly params: Record<string, string>;
-  readonly history: Record<string, [step: number, value: number][]>;
-  readonly artifacts: string[];
-}
-
-/** All runs of an experiment, as MLflow's own client sees them. */
-function runsOf(experiment: string): Run[] {
-  const program = `
-import json, sys
-from mlflow import MlflowClient
-client = MlflowClient(sys.argv[1])
-experiment = client.get_experiment_by_name(sys.argv[2])
-def files(run, path=None):
-    for entry in client.list_artifacts(run, path):
-        yield from (files(run, entry.path) if entry.is_dir else [entry.path])
-print(json.dumps([{
-    "id": run.info.run_id, "name": run.info.run_name, "status": run.info.status, "params": run.data.params,
-    "history": {key: [[m.step, m.value] for m in client.get_metric_history(run.info.run_id, key)] for key in run.data.metrics},
-    "artifacts": sorted(files(run.info.run_id)),
-} for run in client.search_runs([experiment.experiment_id])]))`;
-  return askOracle<Run[]>(program, uri(), experiment);
-}
-
 test('parameters, metrics of every epoch, of every class and of the system, and the model are in the run', {
-  skip,
+  skip: skipMlflow,
 }, async () => {
   const { status, stdout, stderr } = await train('first', '--num_epochs=2', '--mlflow_experiment_name=planes');
   assert.equal(status, 0, stderr);
-  const [run, ...others] = runsOf('planes');
+  const [run, ...others] = server.runs('planes');
   assert.equal(others.length, 0);
   assert.equal(run?.status, 'FINISHED');
   assert.equal(run?.params.growth_rate, '2');
@@ -139,8 +59,8 @@ test('parameters, metrics of every epoch, of every class and of the system, and 
     assert.ok(run?.artifacts.includes(file), `${file} of ${run?.artifacts}`);
 });
 
-test('MLflow loads the model from the run', { skip }, () => {
-  const [run] = runsOf('planes');
+test('MLflow loads the model from the run', { skip: skipMlflow }, () => {
+  const [run] = server.runs('planes');
   const load = `
 import json, sys, mlflow
 mlflow.set_tracking_uri(sys.argv[1])
@@ -151,10 +71,10 @@ print(json.dumps(model.signatures["serving_default"](images=tf.ones([1, 32, 32, 
   assert.ok(Math.abs((probabilities as number[]).reduce((a, b) => a + b) - 1) < 1e-5);
 });
 
-test('a training that is resumed goes on in the same run', { skip }, async () => {
+test('a training that is resumed goes on in the same run', { skip: skipMlflow }, async () => {
   await train('resumed', '--num_epochs=1', '--mlflow_experiment_name=resumed', '--lr_schedule=constant');
   await train('resumed', '--num_epochs=3', '--mlflow_experiment_name=resumed', '--lr_schedule=constant');
-  const [run, ...others] = runsOf('resumed');
+  const [run, ...others] = server.runs('resumed');
   assert.equal(others.length, 0);
   assert.deepEqual(
     run?.history.train_loss?.map(([step]) => step),
@@ -163,9 +83,9 @@ test('a training that is resumed goes on in the same run', { skip }, async () =>
 });
 
 test('a server that is down stops nothing, is warned of once without the password, and is told all when it is back', {
-  skip,
+  skip: skipMlflow,
 }, async () => {
-  await stopServer();
+  await server.stop();
   const secret = uri().replace('http://', 'http://ada:s3cret@');
   const first = await train(
     'down',
@@ -178,9 +98,9 @@ test('a server that is down stops nothing, is warned of once without the passwor
   assert.match(first.stdout, /messages were not sent/);
   assert.doesNotMatch(first.stdout + first.stderr, /s3cret/);
   assert.doesNotMatch(readFileSync(join(folder, 'down', 'densenet121', 'model', 'mlflow.json'), 'utf8'), /s3cret/);
-  await startServer();
+  await server.start();
   await train('down', '--num_epochs=2', '--mlflow_experiment_name=down');
-  const [run] = runsOf('down');
+  const [run] = server.runs('down');
   assert.equal(run?.status, 'FINISHED');
   assert.deepEqual(
     run?.history.train_loss?.map(([step]) => step),
@@ -236,7 +156,7 @@ print(json.dumps(auth.signature(auth.string_to_sign(request, canonical), request
 }
 
 test('what is told before the server answers is sent in order, and numbers that are not finite are left out', {
-  skip,
+  skip: skipMlflow,
 }, async () => {
   const lines: string[] = [];
   const tracker = new Mlflow({
@@ -245,7 +165,7 @@ test('what is told before the server answers is sent in order, and numbers that 
   });
   for (let step = 0; step < 5; step++) tracker.metrics(step, { value: step / 2, none: Number.NaN, 'odd:name': 1 });
   await tracker.close('KILLED');
-  const [run] = runsOf('order');
+  const [run] = server.runs('order');
   assert.equal(run?.status, 'KILLED');
   assert.deepEqual(Object.keys(run?.history ?? {}).sort(), ['odd_name', 'value']);
   assert.deepEqual(run?.history.value, [
