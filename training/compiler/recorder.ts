@@ -22,6 +22,9 @@ const LIST_INPUTS: Readonly<Record<string, ListInputs>> = {
   ScanlineBatchNormGrad: { before: 3, lists: 3 },
   ScanlineBatchNormCoefficients: { before: 4, lists: 3 },
   ScanlineBatchNormGradFromSums: { before: 5, lists: 3 },
+  ScanlineBatchNormGradCoefficients: { before: 4, lists: 3 },
+  ScanlineNormalizedProduct: { before: 5, lists: 3 },
+  ScanlineNormalizedProductGrad: { before: 10, lists: 4 },
 };
 
 /** Inputs as they come from tfjs, one after the other, put into the lists that the op takes. */

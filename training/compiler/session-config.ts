@@ -57,6 +57,8 @@ const OWN_PRODUCTS = [
   'ScanlineActivatedConvolution',
   'ScanlineActivatedConvolutionGradInput',
   'ScanlineActivatedConvolutionGradFilter',
+  'ScanlineNormalizedProduct',
+  'ScanlineNormalizedProductGrad',
 ];
 
 /** Our own kernels that may compute in bfloat16 where what feeds them does; mixed precision takes them from the environment only. */
@@ -66,6 +68,8 @@ const OWN_KERNELS = [
   'ScanlineBatchNormGrad',
   'ScanlineBatchNormCoefficients',
   'ScanlineBatchNormGradFromSums',
+  'ScanlineBatchNormGradCoefficients',
+  'ScanlineAddMultiple',
   'ScanlineLayerNorm',
   'ScanlineLayerNormGrad',
   'ScanlineGelu',

@@ -1,11 +1,18 @@
 // DenseNet (Huang et al., https://arxiv.org/abs/1608.06993), the architecture, options and parameter names of MONAI's.
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
+import {
+  isDenseBlockForOwnKernels,
+  type DenseLayer as TrainedLayer,
+  type TrainedNorm,
+  denseBlock as trainedDenseBlock,
+} from '../ops/dense-block';
 import { checkpointed } from './checkpointing';
 import { pooledClassifier } from './explanation';
 import {
   type ActivationName,
   averagePooling,
   batchNormalization,
+  batchNormOf,
   type ConcatenatingLayer,
   type ConvolutionOptions,
   convolution,
@@ -65,6 +72,30 @@ function denseLayer(scope: Scope, channels: number, options: Required<DenseNetOp
   return (features, pass) => grow(normalize(features, pass), pass);
 }
 
+/** What a layer gives to kernels that do a whole block; undefined where they are not made for it. */
+function trainedLayer(scope: Scope, pass: Pass): TrainedLayer | undefined {
+  const layers = scope.at('layers');
+  const [norm1, norm2] = ['norm1', 'norm2'].map((name) => trainedNorm(layers.at(name), pass));
+  const [weight1, weight2] = ['conv1', 'conv2'].map((name) => pass.parameter(layers.at(name).nameOf('weight')));
+  return norm1 && norm2 && weight1 && weight2 && { norm1, weight1, norm2, weight2 };
+}
+
+function trainedNorm(scope: Scope, pass: Pass): TrainedNorm | undefined {
+  const { update, ...norm } = batchNormOf(scope)(pass);
+  return update && { ...norm, update };
+}
+
+/** A block and the batch normalisation after it in one, where there are kernels for that; undefined where not. */
+function wholeBlock(scope: Scope, count: number, closing: Scope, { activation, dropout }: Required<DenseNetOptions>) {
+  const scopes = Array.from({ length: count }, (_, index) => scope.at(`denselayer${index + 1}`));
+  return (x: Tensor, pass: Pass): Tensor | undefined => {
+    if (!pass.training || pass.checkpointing || activation !== 'relu' || dropout > 0) return undefined;
+    const layers = scopes.flatMap((scope) => trainedLayer(scope, pass) ?? []);
+    const norm = trainedNorm(closing, pass);
+    return norm && isDenseBlockForOwnKernels(x, layers) ? trainedDenseBlock(x, layers, norm) : undefined;
+  };
+}
+
 /** Each layer sees the features of all before it; they stay apart, for only the normalisation that follows reads them. */
 function denseBlock(scope: Scope, count: number, channels: number, options: Required<DenseNetOptions>) {
   const layers = Array.from({ length: count }, (_, index) =>
@@ -97,22 +128,27 @@ export function densenet(options: DenseNetOptions): Network {
     maxPooling(3, { stride: 2, padding: 1 }),
   ];
   complete.blockConfig.forEach((count, index) => {
-    const block = denseBlock(features.at(`denseblock${index + 1}`), count, channels, complete);
-    channels += count * complete.growthRate;
     const last = index === complete.blockConfig.length - 1;
     const transition = features.at(`transition${index + 1}`);
+    const scope = features.at(`denseblock${index + 1}`);
+    const closing = last ? features.at('norm5') : transition.at('norm');
+    const block = denseBlock(scope, count, channels, complete);
+    const whole = wholeBlock(scope, count, closing, complete);
+    channels += count * complete.growthRate;
+    let halve: Layer = (x) => x;
     const reduce = checkpointed(root, () => {
-      const scope = last ? features.at('norm5') : transition.at('norm');
-      const normalize = batchNormalization(scope, channels, complete.activation);
-      if (last) return normalize;
+      const normalize = batchNormalization(closing, channels, complete.activation);
       // the other way round than in the paper, for a mean and a 1 x 1 convolution may change places: a quarter of the products
-      const halve = sequential(
-        averagePooling(2),
-        conv(transition.at('conv'), channels, Math.floor(channels / 2), { kernel: 1 }),
-      );
+      if (!last) {
+        const filters = Math.floor(channels / 2);
+        halve = sequential(averagePooling(2), conv(transition.at('conv'), channels, filters, { kernel: 1 }));
+      }
       return (x: readonly Tensor[], pass: Pass) => halve(normalize(x, pass), pass);
     });
-    layers.push((x, pass) => reduce(block(x, pass), pass));
+    layers.push((x, pass) => {
+      const y = whole(x, pass);
+      return y ? halve(y, pass) : reduce(block(x, pass), pass);
+    });
     if (!last) channels = Math.floor(channels / 2);
   });
   const classifier = pooledClassifier(

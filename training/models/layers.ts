@@ -108,10 +108,18 @@ export type ConcatenatingLayer = (x: Tensor | readonly Tensor[], pass: Pass) => 
 
 /** Declares what torch.nn.BatchNorm2d has, and gives it for a pass; `update` where the batch's own statistics are used and noted. */
 function batchNormParameters(scope: Scope, channels: number) {
-  const scale = scope.parameter('weight', [channels], ONES);
-  const offset = scope.parameter('bias', [channels], ZEROS);
-  const mean = scope.parameter('running_mean', [channels], ZEROS, { role: 'buffer' });
-  const variance = scope.parameter('running_var', [channels], ONES, { role: 'buffer' });
+  scope.parameter('weight', [channels], ONES);
+  scope.parameter('bias', [channels], ZEROS);
+  scope.parameter('running_mean', [channels], ZEROS, { role: 'buffer' });
+  scope.parameter('running_var', [channels], ONES, { role: 'buffer' });
+  return batchNormOf(scope);
+}
+
+/** Gives a batch normalisation that is declared in a scope, for a pass. */
+export function batchNormOf(scope: Scope) {
+  const [scale, offset, mean, variance] = ['weight', 'bias', 'running_mean', 'running_var'].map((name) =>
+    scope.nameOf(name),
+  ) as [string, string, string, string];
   return (pass: Pass) => {
     const update = (statistics: Statistics) => {
       pass.assign(mean, statistics.mean);

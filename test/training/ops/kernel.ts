@@ -22,7 +22,14 @@ interface Outputs {
   readonly dtypes: number[];
 }
 
-async function runKernel(name: string, inputs: Inputs, attributes: Attributes, dtype: number): Promise<Outputs> {
+/** Runs an op whose attribute T is the type told. */
+export async function runKernel(
+  name: string,
+  inputs: Inputs,
+  attributes: Attributes,
+  typeName: 'float32' | 'bfloat16',
+): Promise<Outputs> {
+  const dtype = DataType[typeName];
   const graph = new native.Graph();
   const feeds: Feed[] = [];
   let operations = 0;
@@ -62,8 +69,8 @@ const ROUNDING = 2 ** -8;
 
 /** Fails unless a kernel gives in bfloat16 what it gives in float32 for the same inputs, its outputs of type T rounded. */
 export async function assertSameInBfloat16(name: string, inputs: Inputs, attributes: Attributes = {}): Promise<void> {
-  const full = await runKernel(name, inputs, attributes, DataType.float32);
-  const half = await runKernel(name, inputs, attributes, DataType.bfloat16);
+  const full = await runKernel(name, inputs, attributes, 'float32');
+  const half = await runKernel(name, inputs, attributes, 'bfloat16');
   for (const [i, values] of half.values.entries()) {
     const expected = full.values[i] as Float32Array;
     if (half.dtypes[i] === DataType.float32) {

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { native, tf } from '../../../training/native/tensorflow';
 import { convolve } from '../../../training/ops/convolution';
+import { denseBlock } from '../../../training/ops/dense-block';
 import { groupNorm } from '../../../training/ops/group-normalization';
 import { batchNorm, layerNorm } from '../../../training/ops/normalization';
 import { normalizedConv2d } from '../../../training/ops/normalized-convolution';
@@ -38,5 +39,23 @@ const results = [
     dy,
   ),
 ];
+const norm = (scale: Tensor | undefined, offset: Tensor | undefined, channels: number) => {
+  return { affine: { scale: scale as Tensor, offset: offset as Tensor }, running: runningOf(channels), update };
+};
+const affine = (channels: number, seed: number) => [normal([channels], seed), normal([channels], seed + 1)];
+results.push(
+  ...evaluate(
+    (...[x, scale1, offset1, weight1, scale2, offset2, weight2, scale, offset]: Tensor[]) => {
+      const weights = { weight1: weight1 as Tensor, weight2: weight2 as Tensor };
+      const layer = { norm1: norm(scale1, offset1, 304), norm2: norm(scale2, offset2, 32), ...weights };
+      return denseBlock(x as Tensor, [layer], norm(scale, offset, 320));
+    },
+    [
+      ...[normal([2, 21, 23, 304], 16), ...affine(304, 17), normal([1, 1, 304, 32], 19)],
+      ...[...affine(32, 20), normal([3, 3, 32, 16], 22), ...affine(320, 23)],
+    ],
+    normal([2, 21, 23, 320], 25),
+  ),
+);
 for (const values of results) hash.update(values);
 process.stdout.write(hash.digest('hex'));

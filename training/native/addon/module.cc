@@ -11,6 +11,7 @@ static void RegisterKernels() {
   static const bool registered = [] {
     scanline::RegisterBatchNorm();
     scanline::RegisterConvolution();
+    scanline::RegisterDenseLayer();
     scanline::RegisterLayerNorm();
     scanline::RegisterGelu();
     scanline::RegisterSoftmaxGrad();

@@ -200,6 +200,7 @@ int32_t IntAttribute(TF_OpKernelConstruction* construction, const char* name);
 // Registers the ops of one file each; all must have been before a graph uses any.
 void RegisterBatchNorm();
 void RegisterConvolution();
+void RegisterDenseLayer();
 void RegisterLayerNorm();
 void RegisterGelu();
 void RegisterSoftmaxGrad();
