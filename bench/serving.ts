@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import autocannon from 'autocannon';
 import { Command } from 'commander';
 import sharp from 'sharp';
+import { findContainerTool, runTool } from '../lib/local/jobs/container-tool';
 import { CompiledRuntime } from '../training/compiler/compiled';
 import { type ClassifierConfig, networkOf, writeWeights } from '../training/engine/artifact';
 import { Model, toStateDict } from '../training/engine/model';
@@ -157,15 +158,22 @@ async function bench(size: number, base: string, { python, rounds, seconds }: Op
   }
 }
 
-/** Seconds from the start of `train` to the end of its first step, on the anatomical planes. */
-async function firstStep(base: string): Promise<void> {
+/** What a training job of the anatomical planes finds. */
+function prepareTraining(base: string): void {
   const images = join(packageRoot, 'examples', 'mni-planes', 'images');
   for (const part of ['train', 'validation']) cpSync(images, join(base, 'input', 'data', part), { recursive: true });
   mkdirSync(join(base, 'input', 'config'), { recursive: true });
   const hyperparameters = { model_name: 'densenet121', img_size: '64', batch_size: '16', num_epochs: '1' };
   writeFileSync(join(base, 'input', 'config', 'hyperparameters.json'), JSON.stringify(hyperparameters));
+}
+
+const FIRST_STEP = /^epoch 1\/1 step 1\//;
+
+/** Seconds from the start of `train` to the end of its first step. */
+async function firstStep(base: string): Promise<void> {
+  prepareTraining(base);
   const train = start('train', base);
-  const { seconds } = await untilLine(train, /^epoch 1\/1 step 1\//);
+  const { seconds } = await untilLine(train, FIRST_STEP);
   const busy = processorSeconds(train.pid as number);
   await end(train);
   process.stdout.write(
@@ -173,7 +181,49 @@ async function firstStep(base: string): Promise<void> {
   );
 }
 
+/** Runs a command of an image until a line of its output matches. @returns seconds since the container was asked for */
+async function containerUntil(image: string, command: string, base: string, pattern: RegExp): Promise<number> {
+  const tool = findContainerTool('run');
+  const name = `scanline-bench-${process.pid}`;
+  const args = ['run', '--rm', '--name', name, '--network', 'none', '--volume', `${base}:/opt/ml`, image, command];
+  const container = spawn(tool, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = once(container, 'exit');
+  try {
+    return (await untilLine(container, pattern)).seconds;
+  } finally {
+    await runTool(tool, ['kill', name]).catch(() => {});
+    await ended;
+  }
+}
+
+/** The same starts in containers, which are made and begun on the way. `serving at` is printed when /ping answers 200. */
+async function containerStarts(image: string, base: string, rounds: number): Promise<void> {
+  await writeModel(join(base, 'model'), 64);
+  prepareTraining(base);
+  for (const [command, what, pattern] of [
+    ['serve', 'healthy', /^serving at/],
+    ['train', 'first step', FIRST_STEP],
+  ] as const) {
+    const seconds: number[] = [];
+    for (let round = 0; round < rounds; round++) seconds.push(await containerUntil(image, command, base, pattern));
+    const all = seconds.map((value) => value.toFixed(2)).join(', ');
+    process.stdout.write(
+      `${image}, ${command}: ${what} after ${median(seconds).toFixed(2)} s of ${all} (${loadNow()})\n`,
+    );
+  }
+}
+
+async function inFolder(body: (base: string) => Promise<void>): Promise<void> {
+  const base = mkdtempSync(join(tmpdir(), 'scanline-serving-'));
+  try {
+    await body(base);
+  } finally {
+    rmSync(base, { recursive: true, force: true });
+  }
+}
+
 interface Options {
+  readonly image?: string;
   readonly python: string;
   readonly sizes: string;
   readonly rounds: number;
@@ -185,24 +235,16 @@ new Command('serving')
     'requests per second and p99 of the server and of PyTorch behind http.server, and how soon serve and train are at work',
   )
   .option('--python <path>', 'a Python with the packages of test/oracle/requirements.txt', '.oracle/bin/python')
-  .option('--sizes <list>', 'sides of the images, pixels', '64,256')
+  .option('--sizes <list>', 'sides of the images, pixels; "" for the starts alone', '64,256')
+  .option('--image <name>', 'also start serve and train in containers of this image (default: none)')
   .option('--rounds <number>', 'turns of each', Number, 3)
   .option('--seconds <number>', 'of each turn', Number, 10)
   .addHelpText('after', '\nExample:\n  npm run oracle && npm run bench:serving\n')
   .action(async (options: Options) => {
-    for (const size of options.sizes.split(',').map(Number)) {
-      const base = mkdtempSync(join(tmpdir(), 'scanline-serving-'));
-      try {
-        await bench(size, base, options);
-      } finally {
-        rmSync(base, { recursive: true, force: true });
-      }
-    }
-    const base = mkdtempSync(join(tmpdir(), 'scanline-first-step-'));
-    try {
-      await firstStep(base);
-    } finally {
-      rmSync(base, { recursive: true, force: true });
-    }
+    const { sizes, image, rounds } = options;
+    for (const size of sizes.split(',').filter(Boolean).map(Number))
+      await inFolder((base) => bench(size, base, options));
+    await inFolder(firstStep);
+    if (image !== undefined) await inFolder((base) => containerStarts(image, base, rounds));
   })
   .parseAsync();

@@ -1,15 +1,14 @@
 // The images of a pipeline, for jobs that run in containers on this machine: built where they are not, or no longer, up to date.
 import { join } from 'node:path';
 import { type ContainerSettings, findContainerTool } from '../lib/local';
-import { buildRecipe, folderRecipe, isBuilt, ownRecipe, type Recipe } from '../lib/operations/image/recipe';
+import { buildRecipe, folderRecipe, isBuilt, OWN_IMAGES, ownRecipe, type Recipe } from '../lib/operations/image/recipe';
 import { packageRoot } from '../training/native/cache';
 import { inspectMachine } from '../training/native/machine';
 
 /** What an image's commands belong to; images of registries are not listed, and pulled by their URI. */
 function recipeOf(folder: string, gpu: boolean): Recipe {
-  return folder === join(packageRoot, 'containers', 'byoc')
-    ? ownRecipe(packageRoot, gpu ? 'gpu' : 'cpu')
-    : folderRecipe(folder);
+  const own = OWN_IMAGES.find((image) => folder === join(packageRoot, 'containers', image));
+  return own === undefined ? folderRecipe(folder) : ownRecipe(packageRoot, own, gpu ? 'gpu' : 'cpu');
 }
 
 /**

@@ -14,6 +14,7 @@ import {
   startLocalSageMaker,
 } from '../lib/local';
 import { type SynthesizedPipeline, synthesize } from '../lib/operations/assembly';
+import { explainRefusal } from '../lib/operations/client';
 import { deleteEndpoint, deployModel } from '../lib/operations/endpoint';
 import { OperationError } from '../lib/operations/errors';
 import {
@@ -264,13 +265,22 @@ function printVolumes(volumes: readonly SampleVolume[]): void {
   process.stdout.write('\n');
 }
 
+/** What one does next. */
+function printWayOn(out: string): void {
+  process.stdout.write(`report: ${out}\n\n`);
+  process.stdout.write(
+    'your own images: npx scanline run --data FOLDER; on AWS: npx cdk deploy; all commands: npx scanline --help\n',
+  );
+}
+
 function printSummary({ results }: Run, out: string): void {
   if (results.task === 'segmentation') {
     printVolumes(results.samples);
     const share = (value: number | undefined) => value?.toFixed(4) ?? '';
     const rows = Object.entries(results.classes).map(([name, { dice, iou }]) => [name, share(dice), share(iou)]);
     printTable([['class', 'Dice', 'IoU'], ...rows]);
-    process.stdout.write(`\ndice=${results.dice.toFixed(4)}; mean of the held-out volumes\nreport: ${out}\n`);
+    process.stdout.write(`\ndice=${results.dice.toFixed(4)}; mean of the held-out volumes\n`);
+    printWayOn(out);
     return;
   }
   const rows = results.samples.map(({ file, actual, predicted, probability }) => {
@@ -278,7 +288,8 @@ function printSummary({ results }: Run, out: string): void {
     return [file, actual, predicted, `${(probability * 100).toFixed(1)}%`.padStart(6), mark];
   });
   printTable([['image', 'label', 'predicted', '', ''], ...rows]);
-  process.stdout.write(`\naccuracy=${results.accuracy.toFixed(4)}; on the held-out images\nreport: ${out}\n`);
+  process.stdout.write(`\naccuracy=${results.accuracy.toFixed(4)}; on the held-out images\n`);
+  printWayOn(out);
 }
 
 /** @throws OperationError when the pipeline fails, with the reason and where to read on */
@@ -321,6 +332,8 @@ export async function runLocally(options: LocalRunOptions): Promise<void> {
   try {
     await tasks.run();
     printSummary(run, options.out);
+  } catch (error) {
+    throw explainRefusal(error);
   } finally {
     await run.plane?.close();
   }

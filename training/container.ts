@@ -88,6 +88,16 @@ function requireFiles(): void {
   );
 }
 
+/** @throws UserError when the job brings a program of its own, which would be left out without a word */
+function requireNoProgram(): void {
+  const { sagemaker_program: program } = readConfig<Record<string, unknown>>('hyperparameters') ?? {};
+  if (program === undefined) return;
+  throw new UserError(
+    `the job brings a program (sagemaker_program is ${program}); this image trains by hyperparameters alone.`,
+    'run it on the image scanline/script-mode, or leave sagemaker_program out.',
+  );
+}
+
 /** Names that people give to the channels of the parts. */
 const CHANNEL_NAMES = { train: ['train'], valid: ['validation', 'valid', 'val'], test: ['test'] } as const;
 
@@ -115,11 +125,12 @@ function checkpointFolder(base: string, hyperparametersFile: string): string | u
 /**
  * What SageMaker gives a training job: the files of /opt/ml, and the SM_* variables of AWS's toolkits, which win over them.
  *
- * @throws UserError when the job has several instances, or a channel that is a pipe
+ * @throws UserError when the job has several instances, a channel that is a pipe, or a program of its own
  */
 export function trainingEnvironment(): TrainingEnvironment {
   requireOneInstance();
   requireFiles();
+  requireNoProgram();
   const given = channels();
   const pick = (names: readonly string[]) => names.map((name) => given.get(name)).find((path) => path !== undefined);
   const base = baseFolder();

@@ -19,7 +19,8 @@ const LARGER = 'a larger instance_type';
 
 /** What takes less memory than these hyperparameters, what costs the least first. */
 function lessMemory(h: Hyperparameters | undefined): string {
-  if (h === undefined) return `lower batch_size, img_size or roi_size, set precision bf16 or fp16, or take ${LARGER}.`;
+  if (h === undefined)
+    return `lower batch_size, img_size or roi_size, set precision bf16 or fp16 or gradient_checkpointing, or take ${LARGER}.`;
   const half = Math.ceil(h.batch_size / 2);
   const size = SEGMENTERS.has(h.model_name) ? 'roi_size' : 'img_size';
   const ways = [
@@ -27,6 +28,7 @@ function lessMemory(h: Hyperparameters | undefined): string {
       ? [`batch_size ${half} instead of ${h.batch_size} (and accumulate_grad_batches ${h.accumulate_grad_batches * 2})`]
       : []),
     ...(h.precision === 'fp32' ? ['precision bf16 (CPU) or fp16 (GPU) instead of fp32'] : []),
+    ...(h.gradient_checkpointing ? [] : ['gradient_checkpointing true']),
     `a smaller ${size} than ${h[size].join(' x ')}`,
     LARGER,
   ];

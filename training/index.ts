@@ -14,10 +14,15 @@ export {
   type SegmentationMetrics,
 } from './engine/metrics/segmentation';
 export { averageSurfaceDistance, hausdorffDistance, surfaceDistances } from './engine/metrics/surface';
-export { openClassifier, openForInference, type Prediction, predict } from './engine/predict';
-export { modelQualityReport } from './engine/report';
-export { readSafetensors, writeSafetensors } from './engine/safetensors';
-export { type Predict, type SlidingWindowOptions, slidingWindow, slidingWindowSlabs } from './engine/sliding-window';
+export { openClassifier, openForInference, type Prediction, predict } from './engine/prediction/predict';
+export { modelQualityReport } from './engine/prediction/report';
+export {
+  type Predict,
+  type SlidingWindowOptions,
+  slidingWindow,
+  slidingWindowSlabs,
+} from './engine/prediction/sliding-window';
+export { readSafetensors, writeSafetensors } from './engine/weights/safetensors';
 export { UserError } from './errors';
 export { HYPERPARAMETERS, type Hyperparameters, METRICS } from './hyperparameters';
 export { type Loss, type LossName, type LossOptions, makeLoss } from './losses';

@@ -29,7 +29,7 @@ function parse(text: string, from: string): Definition {
 /** The pipelines in a folder of synthesised templates. */
 async function definitionsIn(folder: string): Promise<NamedDefinition[]> {
   const { pipelinesIn } = await import('../../lib/operations/assembly.js');
-  const { resolveTemplate } = await import('../../lib/local/cloudformation.js');
+  const { resolveTemplate } = await import('../../lib/local/executions/cloudformation.js');
   const found = pipelinesIn(folder).map(({ template, resource }) => {
     const { PipelineName, PipelineDefinition } = resource.Properties as Record<
       string,

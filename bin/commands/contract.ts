@@ -59,14 +59,14 @@ async function runnerOf(
   if ((image === undefined) === (commands === undefined))
     throw new UserError('an image is needed, or --commands, and not both.', 'see scanline contract test --help.');
   if (commands !== undefined) {
-    const { ProcessExecutor } = await import('../../lib/local/executor.js');
+    const { ProcessExecutor } = await import('../../lib/local/jobs/executor.js');
     const root = resolve(commands);
     if (!existsSync(join(root, 'bin')))
       throw new UserError(`${root} has no folder bin.`, 'give a folder whose bin/ has train, serve or both.');
     return { executor: new ProcessExecutor(new Map([[root, root]])), image: root, kind: 'process' };
   }
-  const { findContainerTool } = await import('../../lib/local/container-tool.js');
-  const { ContainerExecutor } = await import('../../lib/local/container-executor.js');
+  const { findContainerTool } = await import('../../lib/local/jobs/container-tool.js');
+  const { ContainerExecutor } = await import('../../lib/local/jobs/container-executor.js');
   const tool = findContainerTool('run', asked);
   const name = image as string;
   const { status, stdout } = spawnSync(tool, ['image', 'inspect', name], { encoding: 'utf8' });

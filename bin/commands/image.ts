@@ -29,23 +29,28 @@ function hasStatus(status: number): void {
 }
 
 interface BuildOptions {
+  scriptMode?: boolean;
   tensorflow: 'cpu' | 'gpu';
   tag?: string;
   baseImage?: string;
   secret: string[];
+  cache: boolean;
   tool?: string;
 }
 
 function buildCommand(): Command {
   return new Command('build')
-    .description("build Scanline's image, or that of a folder with a Dockerfile, with docker, buildah or podman")
+    .description(
+      "build one of Scanline's images, or that of a folder with a Dockerfile, with docker, buildah or podman",
+    )
     .argument('[folder]', "a folder with a Dockerfile (default: Scanline's own image)")
+    .option('--script-mode', "Scanline's image that runs the TypeScript or JavaScript programs that jobs bring")
     .addOption(
       new Option('--tensorflow <build>', 'gpu runs on CPU instances too, and is four times as large')
         .choices(['cpu', 'gpu'])
         .default('cpu'),
     )
-    .option('--tag <name>', `what it is called (default: ${OWN_IMAGE.replace('cpu', '{cpu,gpu}')})`)
+    .option('--tag <name>', `what it is called (default: scanline/{byoc,script-mode}:{cpu,gpu})`)
     .option('--base-image <image>', 'what it stands on; one of ECR is logged in to (default: the Dockerfile says)')
     .option(
       '--secret <id=name,src=file>',
@@ -53,12 +58,14 @@ function buildCommand(): Command {
       collect,
       [],
     )
+    .option('--no-cache', 'take no layer from an earlier build')
     .addOption(toolOption(['docker', 'buildah', 'podman']))
     .addHelpText(
       'after',
       `
 Examples:
   scanline image build
+  scanline image build --script-mode
   scanline image build --tensorflow gpu --secret id=npmrc,src=$HOME/.npmrc
   scanline image build --base-image 123456789012.dkr.ecr.eu-central-1.amazonaws.com/node:20-bookworm-slim
   scanline image build my-trainer --tag my-trainer:1
@@ -66,13 +73,17 @@ Examples:
     )
     .action(async (folder: string | undefined, options: BuildOptions) => {
       const { buildRecipe, folderRecipe, ownRecipe } = await import('../../lib/operations/image/recipe.js');
-      const { findContainerTool } = await import('../../lib/local/container-tool.js');
-      const recipe = folder === undefined ? ownRecipe(packageRoot, options.tensorflow) : folderRecipe(resolve(folder));
+      const { findContainerTool } = await import('../../lib/local/jobs/container-tool.js');
+      if (folder !== undefined && options.scriptMode)
+        throw new UserError(`--script-mode builds Scanline's image, not that of ${folder}.`, 'leave out one of them.');
+      const own = options.scriptMode ? 'script-mode' : 'byoc';
+      const recipe =
+        folder === undefined ? ownRecipe(packageRoot, own, options.tensorflow) : folderRecipe(resolve(folder));
       const tag = options.tag ?? recipe.tag;
       const tool = findContainerTool('build', options.tool);
       const started = Date.now();
-      const { baseImage, secret: secrets } = options;
-      await buildRecipe({ ...recipe, tag }, { tool, baseImage, secrets, onLine: tell });
+      const { baseImage, secret: secrets, cache } = options;
+      await buildRecipe({ ...recipe, tag }, { tool, baseImage, secrets, cache, onLine: tell });
       tell(`✓ built ${tag} with ${tool} in ${((Date.now() - started) / 1000).toFixed(0)} s`);
     });
 }
@@ -104,10 +115,12 @@ function pushCommand(): Command {
       'after',
       `
 A new repository is scanned on push and encrypted, its tags cannot be moved, and images without a tag go after 14 days.
-The constructs take what is printed: the stack TrainingStack as imageUri, others ByocImage.scanlineFromUri(this, 'Image', '...@sha256:...').
+The constructs take what is printed: the stack TrainingStack as imageUri, others ByocImage.scanlineFromUri(this, 'Image',
+'...@sha256:...'); ScriptModeTraining takes ByocImage.scriptModeFromUri.
 
 Examples:
   scanline image push --region eu-central-1
+  scanline image push scanline/script-mode:gpu --region eu-central-1
   scanline image push my-trainer:1 --region eu-central-1 --kms-key alias/images
 `,
     )
@@ -118,7 +131,7 @@ Examples:
       // the AWS SDK's advice on the version of Node.js is not about what is run here
       process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
       const { pushImage } = await import('../../lib/operations/image/push.js');
-      const { findContainerTool } = await import('../../lib/local/container-tool.js');
+      const { findContainerTool } = await import('../../lib/local/jobs/container-tool.js');
       const tool = findContainerTool('build', options.tool);
       const pushed = await pushImage({ ...options, tool, image, region, verifyTls, onLine: tell });
       tell(`✓ pushed ${image} as ${pushed.repositoryUri}:${pushed.tag}`);
@@ -153,7 +166,7 @@ Examples:
     )
     .action(async (image: string, command: string[], options: ShellOptions) => {
       const { openShell } = await import('../../lib/operations/image/shell.js');
-      const { findContainerTool } = await import('../../lib/local/container-tool.js');
+      const { findContainerTool } = await import('../../lib/local/jobs/container-tool.js');
       const channels = Object.fromEntries(
         Object.entries(options.channel).map(([name, folder]) => [name, resolve(folder)] as const),
       );
@@ -172,7 +185,7 @@ function sbomCommand(): Command {
     .addHelpText('after', '\nExample:\n  scanline image sbom > sbom.cdx.json\n')
     .action(async (image: string, options: { tool?: string }) => {
       const { billOfMaterials } = await import('../../lib/operations/image/shell.js');
-      const { findContainerTool } = await import('../../lib/local/container-tool.js');
+      const { findContainerTool } = await import('../../lib/local/jobs/container-tool.js');
       process.stdout.write(await billOfMaterials(findContainerTool('run', options.tool), image));
     });
 }

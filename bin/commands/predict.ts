@@ -3,7 +3,7 @@ import { createWriteStream, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path';
 import { Command, Option } from 'commander';
 import type { SegmenterConfig } from '../../training/engine/artifact';
-import type { VolumePrediction } from '../../training/engine/predict-volumes';
+import type { VolumePrediction } from '../../training/engine/prediction/predict-volumes';
 import { positiveInteger } from './arguments';
 
 interface Options {
@@ -18,7 +18,7 @@ interface Options {
 /** The page on which one looks through the volumes of a prediction. */
 async function reportOn(model: string, folder: string): Promise<(volume: VolumePrediction) => Promise<string>> {
   const { findArtifact, readConfig } = await import('../../training/engine/artifact.js');
-  const { labelClasses } = await import('../../training/engine/predict-volumes.js');
+  const { labelClasses } = await import('../../training/engine/prediction/predict-volumes.js');
   const { previewImage, previewLabels } = await import('../../training/data/inspection/preview.js');
   const { VolumeReport } = await import('../../lib/operations/volume-report.js');
   const artifact = findArtifact(model);
@@ -55,7 +55,7 @@ export function predictCommand(): Command {
       '\nExamples:\n  scanline predict --model runs/first --data images/test > predictions.jsonl\n  scanline predict --model runs/tissue --data volumes/test --out masks\n',
     )
     .action(async ({ model, data, out, workers, onBadFile, report: wantsReport }: Options) => {
-      const { predict } = await import('../../training/engine/predict.js');
+      const { predict } = await import('../../training/engine/prediction/predict.js');
       if (out !== undefined) mkdirSync(out, { recursive: true });
       const file = out === undefined ? undefined : createWriteStream(join(out, 'predictions.jsonl'));
       let skipped = 0;

@@ -21,7 +21,9 @@ interface Options {
 
 export function runCommand(): Command {
   return new Command('run')
-    .description("run a CDK app's pipeline on this machine, no cloud needed; then deploy a classifier and ask it")
+    .description(
+      "run a CDK app's pipeline on this machine, no cloud needed; then deploy the model and ask it about what was held out",
+    )
     .option('--app <command>', "command of the CDK app (default: `app` of this folder's cdk.json)")
     .addOption(
       new Option('--task <name>', 'what the app is told to train, as `cdk deploy -c task=...` does').choices([

@@ -145,8 +145,9 @@ Examples:
           environment: process.env,
           given: { ...unknownOptions(words), ...typedHyperparameters(options) },
         });
-        const [stray] = words;
-        if (stray !== undefined && !stray.startsWith('-'))
+        // what follows a name without a value is its value
+        const stray = words.find((word, i) => !word.startsWith('-') && !/^-[^=]*$/.test(words[i - 1] ?? ''));
+        if (stray !== undefined)
           throw new UserError(`'${stray}' belongs to no option.`, 'see `scanline train --help`.');
         // the threads inside an op are the process's, and made when TensorFlow is loaded
         if (options.threads !== undefined) process.env.TF_NUM_INTRAOP_THREADS = String(options.threads);

@@ -18,7 +18,7 @@ const NETWORK = HYPERPARAMETERS.filter(
 
 /** What the network is, from an existing model or from hyperparameters. */
 async function configFrom(options: Options) {
-  const { configOf } = await import('../../training/engine/convert.js');
+  const { configOf } = await import('../../training/engine/weights/convert.js');
   if (options.like !== undefined) return configOf(options.like);
   const given = Object.fromEntries(
     NETWORK.flatMap(({ name }) => (options[name] === undefined ? [] : [[name, options[name]]])),
@@ -60,7 +60,7 @@ Examples:
 `,
     )
     .action(async (from: string, to: string, options: Options) => {
-      const { modelToWeights, weightsToModel } = await import('../../training/engine/convert.js');
+      const { modelToWeights, weightsToModel } = await import('../../training/engine/weights/convert.js');
       if (extname(to) === '.safetensors') {
         const count = await modelToWeights(from, to);
         process.stdout.write(`${to}: ${count} tensors under PyTorch's names\n`);

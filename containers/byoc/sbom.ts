@@ -1,7 +1,7 @@
 // A step of the image's build: its software bill of materials, in CycloneDX, from npm's own for the packages, Debian's list of what the
 // base image has, and the wheels of TensorFlow. It names no time and no random number: the same contents have the same bill.
 // https://cyclonedx.org/docs/1.5/json/
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 interface Component {
@@ -55,11 +55,17 @@ function unique<Entry>(entries: readonly Entry[], referenceOf: (entry: Entry) =>
   return [...new Map(entries.toReversed().map((entry) => [referenceOf(entry), entry])).values()].toReversed();
 }
 
-/** @param parts folder of npm.json, as `npm sbom` writes it, of shipped.txt, the package.json files that are left, and of debian.tsv */
+/** @param parts folder of npm.json and npm-*.json, as `npm sbom` writes them, of shipped.txt, the package.json files that are left, and of debian.tsv */
 export function billOfMaterials(parts: string, requirements: string): Bill {
   const read = (file: string) => readFileSync(join(parts, file), 'utf8');
-  const { serialNumber, metadata, components, dependencies, ...bill }: Bill = JSON.parse(read('npm.json'));
+  const { serialNumber, metadata, ...bill }: Bill = JSON.parse(read('npm.json'));
   const { timestamp, ...rest } = metadata;
+  const bills = readdirSync(parts)
+    .filter((file) => /^npm.*\.json$/.test(file))
+    .sort()
+    .map((file): Bill => JSON.parse(read(file)));
+  const components = bills.flatMap((part) => part.components);
+  const dependencies = bills.flatMap((part) => part.dependencies);
   const shipped = packagesIn(read('shipped.txt'));
   const left = new Set(components.filter(({ name }) => !shipped.has(name)).map((component) => component['bom-ref']));
   const node = process.version.slice(1);

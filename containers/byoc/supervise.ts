@@ -2,7 +2,7 @@
 import { fork } from 'node:child_process';
 import { join } from 'node:path';
 import type { TrainingEnvironment } from '../../training/container';
-import { listCheckpoints } from '../../training/engine/checkpoint-list';
+import { listCheckpoints } from '../../training/engine/checkpoints/checkpoint-list';
 import { explainSignal } from '../../training/faults';
 import type { Hyperparameters } from '../../training/hyperparameters';
 

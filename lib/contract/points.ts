@@ -130,6 +130,11 @@ export const POINTS = {
     source: `${GUIDE}/your-algorithms-inference-code.html`,
     fix: 'write caches and compiled models into /tmp, or while training.',
   },
+  'serving/read-only-root': {
+    contract: '`serve` gets healthy where it can write to /tmp alone, as hardened hosts have it (optional)',
+    source: 'https://docs.aws.amazon.com/securityhub/latest/userguide/ecs-controls.html',
+    fix: 'write logs to standard output, and sockets, caches and temporary files into /tmp.',
+  },
   'serving/drain': {
     contract: 'a request in progress at SIGTERM is answered: every update of an endpoint stops servers so',
     source: `${GUIDE}/your-algorithms-inference-code.html`,

@@ -2,7 +2,7 @@
 import { cpSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { extract } from 'tar';
-import { freePort } from '../local/endpoints';
+import { freePort } from '../local/models/endpoints';
 import type { Findings } from './points';
 import { type Answer, type Body, open, send, told } from './requests';
 import { baseOf, filesBelow, inSeconds, Run, type Subject, wait } from './subject';
@@ -202,6 +202,27 @@ async function checkEnd(server: Server, request: Body | undefined, findings: Fin
   findings.judge('serving/sigterm', !killed, how);
 }
 
+/** A server of its own, started where it can write nothing but /tmp. */
+async function checkReadOnlyRoot(subject: Subject, model: string | undefined, findings: Findings): Promise<void> {
+  const point = 'serving/read-only-root';
+  if (subject.kind === 'process') return findings.tell(point, 'skipped', 'a process has the root of this machine');
+  await prepare(baseOf(subject, 'serve-read-only'), model);
+  const port = await freePort();
+  const run = new Run(subject, 'serve-read-only', 'serve', {}, { port, readOnlyRoot: true });
+  const server = new Server(`http://127.0.0.1:${port}`, run, subject);
+  const began = performance.now();
+  const seconds = () => (performance.now() - began) / 1000;
+  let healthy = false;
+  while (!healthy && !run.ended && seconds() < subject.limits.healthy) {
+    healthy = (await server.ping()).status === 200;
+    if (!healthy) await wait(INTERVAL);
+  }
+  const why = run.ended ? `it ended with ${run.ended.status}; ${run.lastLine()}` : run.lastLine();
+  if (healthy) findings.tell(point, 'pass', `healthy after ${inSeconds(seconds())}`);
+  else findings.tell(point, 'hint', why);
+  await run.stop(subject.limits.servingGrace);
+}
+
 export async function checkServing(
   subject: Subject,
   { model, request }: ServingMaterial,
@@ -211,7 +232,7 @@ export async function checkServing(
   await prepare(base, model);
   const before = filesBelow(join(base, 'model'));
   const port = await freePort();
-  const server = new Server(`http://127.0.0.1:${port}`, new Run(subject, 'serve', 'serve', {}, port), subject);
+  const server = new Server(`http://127.0.0.1:${port}`, new Run(subject, 'serve', 'serve', {}, { port }), subject);
   if (!(await untilHealthy(server, subject, findings))) {
     await server.run.stop(subject.limits.servingGrace);
     return findings.skipRest('serving', 'the server was never healthy');
@@ -233,4 +254,5 @@ export async function checkServing(
     changed.length === 0,
     changed.length === 0 ? 'nothing in it was changed' : `changed: ${changed.slice(0, 3).join(', ')}`,
   );
+  await checkReadOnlyRoot(subject, model, findings);
 }

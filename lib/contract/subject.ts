@@ -1,7 +1,7 @@
 // The container under test: runs of it, each with a folder of its own in place of /opt/ml.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import type { Executor, RunningContainer } from '../local/executor';
+import type { ContainerRequest, Executor, RunningContainer } from '../local/jobs/executor';
 
 /** Seconds that SageMaker gives; the tests of this kit give less. */
 export interface Limits {
@@ -71,13 +71,13 @@ export class Run {
   ended: Ended | undefined;
   readonly end: Promise<Ended>;
 
-  /** @param port of 127.0.0.1, where what it serves is to be found */
+  /** @param more port: of 127.0.0.1, where what it serves is to be found */
   constructor(
     subject: Subject,
     private readonly name: string,
     command: string,
     environment: Readonly<Record<string, string>>,
-    port?: number,
+    more: Pick<ContainerRequest, 'port' | 'readOnlyRoot'> = {},
   ) {
     const { executor, image, folder } = subject;
     this.log = join(folder, name, 'log');
@@ -87,7 +87,7 @@ export class Run {
       environment: { AWS_REGION: 'us-east-1', ...environment },
       base: baseOf(subject, name),
       log: this.log,
-      ...(port !== undefined && { port }),
+      ...more,
     });
     this.end = this.container.exited.then((status) => {
       this.ended = { status, seconds: (performance.now() - this.began) / 1000 };

@@ -15,6 +15,9 @@ export interface TrainingMaterial {
 /** Longest that a training goes on before it is sent SIGTERM, seconds. */
 const LATEST_STOP = 60;
 
+/** Seconds between looks for a first checkpoint. */
+const INTERVAL = 0.1;
+
 /** Exit status of what SIGKILL ended. */
 const KILLED = 137;
 
@@ -110,6 +113,13 @@ async function failOnce(subject: Subject, material: TrainingMaterial, findings: 
   );
 }
 
+/** Waits until a training has something to lose: its first checkpoint, or half the time that it took undisturbed. */
+async function untilUnderWay(run: Run, base: string, undisturbed: Ended): Promise<void> {
+  const latest = performance.now() + 1000 * Math.min(undisturbed.seconds / 2, LATEST_STOP);
+  while (!run.ended && performance.now() < latest && filesBelow(join(base, 'checkpoints')).size === 0)
+    await wait(INTERVAL);
+}
+
 async function stopAndResume(
   subject: Subject,
   material: TrainingMaterial,
@@ -120,7 +130,7 @@ async function stopAndResume(
   const base = baseOf(subject, 'train-stopped');
   prepare(base, material, true);
   const first = start(subject, 'train-stopped');
-  await Promise.race([wait(Math.min(undisturbed.seconds / 2, LATEST_STOP)), first.end]);
+  await untilUnderWay(first, base, undisturbed);
   if (first.ended) {
     const reason = `it had ended, with ${first.ended.status}, before it could be stopped; give more data or epochs`;
     findings.tell('training/sigterm', 'skipped', reason);

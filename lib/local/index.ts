@@ -1,23 +1,23 @@
 // A SageMaker control plane for this machine: its API over HTTP, its jobs run for real, its state in a folder.
 import { join } from 'node:path';
-import { ContainerExecutor, type ContainerSettings } from './container-executor';
-import { Endpoints } from './endpoints';
 import { Executions } from './executions/executions';
-import { type Executor, ProcessExecutor } from './executor';
+import { ContainerExecutor, type ContainerSettings } from './jobs/container-executor';
+import { type Executor, ProcessExecutor } from './jobs/executor';
 import { ProcessingJobs } from './jobs/processing-jobs';
 import type { JobKind } from './jobs/runner';
 import { TrainingJobs } from './jobs/training-jobs';
 import { lockFolder } from './lock';
+import { Endpoints } from './models/endpoints';
+import { Registry } from './models/registry';
 import { makeOperations } from './operations';
 import { Pipelines } from './pipelines';
-import { Registry } from './registry';
 import { FolderS3 } from './s3';
 import { makeServer } from './server';
 
-export { resolveTemplate } from './cloudformation';
-export type { ContainerSettings } from './container-executor';
-export { findContainerTool } from './container-tool';
-export { ProcessExecutor } from './executor';
+export { resolveTemplate } from './executions/cloudformation';
+export type { ContainerSettings } from './jobs/container-executor';
+export { findContainerTool } from './jobs/container-tool';
+export { ProcessExecutor } from './jobs/executor';
 export { FolderInUseError } from './lock';
 export { ACCOUNT, REGION } from './names';
 

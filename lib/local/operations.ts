@@ -15,13 +15,13 @@ import type {
   UpdateEndpointInput,
   UpdatePipelineRequest,
 } from '@aws-sdk/client-sagemaker';
-import type { Endpoints } from './endpoints';
 import type { Executions } from './executions/executions';
 import type { ProcessingJobs } from './jobs/processing-jobs';
 import type { TrainingJobs } from './jobs/training-jobs';
+import type { Endpoints } from './models/endpoints';
+import type { Registry } from './models/registry';
 import { nameOf } from './names';
 import type { Pipelines } from './pipelines';
-import type { Registry } from './registry';
 
 export interface Services {
   readonly processing: ProcessingJobs;

@@ -1,7 +1,7 @@
 // SageMaker's protocols over HTTP: AWS JSON 1.1 for the control plane, the runtime's REST for invocations.
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
-import type { Endpoints } from './endpoints';
 import { ServiceError } from './errors';
+import type { Endpoints } from './models/endpoints';
 import { unique } from './names';
 import type { Operation } from './operations';
 
@@ -44,6 +44,12 @@ function parse(body: Buffer | undefined): unknown {
   }
 }
 
+/** What a container is told of an invocation. */
+const PASSED_ON = [
+  ...['content-type', 'accept', 'x-amzn-sagemaker-custom-attributes', 'x-amzn-sagemaker-inference-id'],
+  ...['x-amzn-sagemaker-target-model', 'x-amzn-sagemaker-session-id'],
+];
+
 /** The server, not yet listening. */
 export function makeServer(operations: Readonly<Record<string, Operation>>, endpoints: Endpoints): FastifyInstance {
   const server = Fastify({ bodyLimit: LARGEST_BODY });
@@ -73,9 +79,9 @@ export function makeServer(operations: Readonly<Record<string, Operation>>, endp
   server.post('/endpoints/:name/invocations', async (request, reply) => {
     const { name } = request.params as { name: string };
     const headers: Record<string, string> = {};
-    for (const header of ['content-type', 'accept'] as const) {
+    for (const header of PASSED_ON) {
       const value = request.headers[header];
-      if (value !== undefined) headers[header] = value;
+      if (value !== undefined) headers[header] = String(value);
     }
     const result = await endpoints.invoke(name, (request.body as Buffer | undefined) ?? Buffer.alloc(0), headers);
     if (result.status >= 400) {

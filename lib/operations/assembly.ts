@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Resource, Template } from '../local/cloudformation';
+import type { Resource, Template } from '../local/executions/cloudformation';
 import { OperationError } from './errors';
 
 /** A pipeline in a synthesised template. */

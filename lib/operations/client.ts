@@ -20,7 +20,8 @@ const FIXES: Readonly<Record<string, string>> = {
   UnrecognizedClientException: 'sign in with credentials of this account and region.',
 };
 
-function explained(error: unknown): unknown {
+/** @returns what a person can mend, with its fix, where SageMaker or the network refused; else the error itself */
+export function explainRefusal(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   if (error instanceof SageMakerServiceException && FIXES[error.name] !== undefined)
     return new OperationError(`SageMaker refuses: ${error.message}`, FIXES[error.name] as string);
@@ -48,7 +49,7 @@ export async function withSageMaker<Result>(
   try {
     return await act(client);
   } catch (error) {
-    throw explained(error);
+    throw explainRefusal(error);
   } finally {
     client.destroy();
   }

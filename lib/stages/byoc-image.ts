@@ -10,6 +10,19 @@ import { Construct } from 'constructs';
 const packageRoot = dirname(require.resolve('scanline-sagemaker/package.json'));
 
 const OWN_COMMANDS = 'scanline-sagemaker/containers/byoc';
+const SCRIPT_MODE_COMMANDS = 'scanline-sagemaker/containers/script-mode';
+
+/** Builds a stage of the package's Dockerfile at deployment. The package's .dockerignore says what goes in. */
+function ownAsset(scope: Construct, id: string, target: 'byoc' | 'script-mode', tensorflow: 'cpu' | 'gpu') {
+  return new DockerImageAsset(scope, `${id}Asset`, {
+    directory: packageRoot,
+    file: 'containers/byoc/Dockerfile',
+    target,
+    buildArgs: { TENSORFLOW: tensorflow },
+    platform: Platform.LINUX_AMD64,
+    ignoreMode: IgnoreMode.DOCKER,
+  });
+}
 
 /** An image that jobs run, with what else is known of it. */
 export class ByocImage extends Construct {
@@ -29,24 +42,33 @@ export class ByocImage extends Construct {
   }
 
   /**
-   * Scanline's own image: the trainer, the server, and the commands of the other stages. The package's .dockerignore says what goes in.
+   * Scanline's own image: the trainer, the server, and the commands of the other stages.
    *
    * @param tensorflow the build inside: gpu (4.4 GB) runs on CPU instances too, cpu (1.1 GB) on them alone
    */
   static scanline(scope: Construct, id: string, tensorflow: 'cpu' | 'gpu' = 'gpu'): ByocImage {
-    const asset = new DockerImageAsset(scope, `${id}Asset`, {
-      directory: packageRoot,
-      file: 'containers/byoc/Dockerfile',
-      buildArgs: { TENSORFLOW: tensorflow },
-      platform: Platform.LINUX_AMD64,
-      ignoreMode: IgnoreMode.DOCKER,
-    });
+    const asset = ownAsset(scope, id, 'byoc', tensorflow);
     return new ByocImage(scope, id, asset.imageUri, OWN_COMMANDS, asset.repository);
+  }
+
+  /**
+   * Scanline's image of script mode: its `train` runs the TypeScript or JavaScript program of a job, with the trainer as a library.
+   *
+   * @param tensorflow as of `scanline`; the images share all layers but the last
+   */
+  static scriptMode(scope: Construct, id: string, tensorflow: 'cpu' | 'gpu' = 'gpu'): ByocImage {
+    const asset = ownAsset(scope, id, 'script-mode', tensorflow);
+    return new ByocImage(scope, id, asset.imageUri, SCRIPT_MODE_COMMANDS, asset.repository);
   }
 
   /** Scanline's own image as `scanline image push` has pushed it: nothing is built at deployment. @param uri as it was printed */
   static scanlineFromUri(scope: Construct, id: string, uri: string): ByocImage {
     return new ByocImage(scope, id, uri, OWN_COMMANDS, undefined);
+  }
+
+  /** Scanline's image of script mode as `scanline image push` has pushed it. @param uri as it was printed */
+  static scriptModeFromUri(scope: Construct, id: string, uri: string): ByocImage {
+    return new ByocImage(scope, id, uri, SCRIPT_MODE_COMMANDS, undefined);
   }
 
   /** An image built from a folder with a Dockerfile. */
@@ -65,7 +87,7 @@ export class ByocImage extends Construct {
     return new ByocImage(scope, id, uri, undefined, undefined);
   }
 
-  /** Whether it is Scanline's own. */
+  /** Whether it is Scanline's own, which trains by hyperparameters. */
   get isScanline(): boolean {
     return this.localCommands === OWN_COMMANDS;
   }

@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { randomSource } from '../../training/data/random';
-import { listCheckpoints } from '../../training/engine/checkpoint-list';
+import { listCheckpoints } from '../../training/engine/checkpoints/checkpoint-list';
 import { packageRoot } from '../../training/native/cache';
 import { writeDataset } from '../training/sample-images';
 import { temporaryFolder } from '../training/temporary-folder';

@@ -149,6 +149,14 @@ test('it trains, passes the gate, deploys, predicts, and leaves a report and no 
   assert.deepEqual(readStored(folder, 'endpoints'), []);
 });
 
+test('a misspelt parameter of the pipeline is refused with those that there are, without a stack trace', async () => {
+  const folder = project();
+  const { status, stderr } = await run(folder, '--parameter', 'LeastAcuracy=0.9');
+  assert.notEqual(status, 0);
+  assert.match(stderr, /no parameter LeastAcuracy; it has: .*LeastAccuracy[\s\S]*Fix:/);
+  assert.doesNotMatch(stderr, /\n {4}at /);
+});
+
 test('a model that does not pass the gate ends it with the message of the gate, and leaves no process', async () => {
   const folder = project();
   const { status, stdout, stderr } = await run(folder, '--parameter', 'LeastAccuracy=1.01');

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
-import { listCheckpoints } from '../../training/engine/checkpoint-list';
+import { listCheckpoints } from '../../training/engine/checkpoints/checkpoint-list';
 import { tensorflowFolder } from '../../training/native/install';
 import { scanline, start, TINY } from '../training/command-line';
 import { writeDataset } from '../training/sample-images';
@@ -31,9 +31,11 @@ test('a hyperparameter written with dashes is the one with underscores', async (
 });
 
 test('a word that belongs to no option is refused', async () => {
-  const { status, stderr } = await scanline('train', '--data', data, '--out', temporaryFolder(), 'images');
-  assert.equal(status, 1);
-  assert.match(stderr, /'images' belongs to no option/);
+  for (const before of [[], ['--batch-size=1'], ['--batch-size', '1']]) {
+    const { status, stderr } = await scanline('train', '--data', data, '--out', temporaryFolder(), ...before, 'images');
+    assert.equal(status, 1);
+    assert.match(stderr, /'images' belongs to no option/);
+  }
 });
 
 test('--help tells first what most trainings set', async () => {

@@ -1,4 +1,4 @@
-// The image's manifest, lockfile and build context, without building it; byoc.sh builds and runs it.
+// The images' manifests, lockfiles and build context, without building them; byoc.sh and script-mode-image.ts build and run them.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,30 +20,44 @@ function filesBelow(folder: string): string[] {
     .map((entry) => join(entry.parentPath, entry.name));
 }
 
-test('the manifest names every package that the image runs', () => {
-  const sources = ['training', 'containers'].flatMap((room) => filesBelow(join(packageRoot, room)));
-  const imports = sources
+/** The packages that the sources of some rooms import. */
+function importsOf(...rooms: string[]): string[] {
+  const imports = rooms
+    .flatMap((room) => filesBelow(join(packageRoot, room)))
     .filter((file) => file.endsWith('.ts'))
     .flatMap((file) => [...readFileSync(file, 'utf8').matchAll(/\b(?:from|import|require)\b\s*\(?'([^'.][^']*)'/g)])
     .map((match) => match[1] as string)
     .filter((name) => !name.startsWith('node:'))
     .map((name) => name.split('/', name.startsWith('@') ? 2 : 1).join('/'));
-  const listed = Object.keys(readJson('containers', 'byoc', 'package.json').dependencies);
-  assert.deepEqual([...new Set(imports)].sort(), listed.sort());
+  return [...new Set(imports)].sort();
+}
+
+const dependenciesOf = (image: string) => Object.keys(readJson('containers', image, 'package.json').dependencies);
+
+test('the manifest names every package that the image runs', () => {
+  assert.deepEqual(importsOf('training', 'containers/byoc'), dependenciesOf('byoc').sort());
 });
 
-test('the lockfile pins the very packages that the tests of this checkout run with', () => {
-  const here: Locked = readJson('package-lock.json').packages;
-  const image: Locked = readJson('containers', 'byoc', 'package-lock.json').packages;
-  const differing = Object.keys(image).filter(
-    (path) => path !== '' && image[path]?.integrity !== here[path]?.integrity,
-  );
-  assert.deepEqual(
-    differing,
-    [],
-    'copy package-lock.json to containers/byoc, and run `npm install --package-lock-only` there',
-  );
+test('the manifest of script mode names what its image has besides', () => {
+  const shared = new Set(dependenciesOf('byoc'));
+  const own = importsOf('containers/script-mode').filter((name) => !shared.has(name));
+  assert.deepEqual(own, dependenciesOf('script-mode').sort());
 });
+
+for (const image of ['byoc', 'script-mode']) {
+  test(`the lockfile of ${image} pins the very packages that the tests of this checkout run with`, () => {
+    const here: Locked = readJson('package-lock.json').packages;
+    const locked: Locked = readJson('containers', image, 'package-lock.json').packages;
+    const differing = Object.keys(locked).filter(
+      (path) => path !== '' && locked[path]?.integrity !== here[path]?.integrity,
+    );
+    assert.deepEqual(
+      differing,
+      [],
+      `copy package-lock.json to containers/${image}, and run \`npm install --package-lock-only\` there`,
+    );
+  });
+}
 
 test('the build context holds what the image is made of, so that nothing else changes its hash', () => {
   const outdir = mkdtempSync(join(tmpdir(), 'scanline-image-'));
@@ -57,7 +71,7 @@ test('the build context holds what the image is made of, so that nothing else ch
 
   const files = filesBelow(context).map((file) => file.slice(context.length + 1));
   const unexpected = files.filter(
-    (file) => !/^(training|containers\/byoc)\/|^(tsconfig\.json|\.dockerignore)$/.test(file),
+    (file) => !/^(training|containers\/(byoc|script-mode))\/|^(tsconfig\.json|\.dockerignore)$/.test(file),
   );
   assert.deepEqual(unexpected, []);
   assert.deepEqual(

@@ -1,18 +1,21 @@
 #!/usr/bin/env bash
-# Builds the image of containers/byoc with `scanline image build`, looks into it, and runs its commands as SageMaker does: split, train,
-# serve, evaluate, and a job that must fail.
+# Builds Scanline's images with `scanline image build`, looks into the one of containers/byoc, and runs its commands as SageMaker does:
+# split, train, serve, evaluate, and a job that must fail. The tests beside this file run on the images that it leaves.
 #
 # usage: test/containers/byoc.sh
 #   BASE_IMAGE       what the image stands on            (default: the Dockerfile's)
 #   BUILD_SECRETS    e.g. "--secret id=npmrc,src=..."    (default: none; the Dockerfile lists the ids)
 #   TENSORFLOW       cpu or gpu                          (default: cpu)
-#   IMAGE            the name that the image gets        (default: localhost/scanline/byoc:test)
+#   IMAGE            the name that the image gets        (default: scanline/byoc:cpu, or :gpu)
+#   SCRIPT_MODE_IMAGE   the same of script mode          (default: scanline/script-mode:cpu, or :gpu)
 #
 # Takes docker where its daemon answers, else podman (which finds what buildah has built); does nothing where neither is.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-image=${IMAGE:-localhost/scanline/byoc:test}
+flavour=${TENSORFLOW:-cpu}
+image=${IMAGE:-scanline/byoc:$flavour}
+script_mode_image=${SCRIPT_MODE_IMAGE:-scanline/script-mode:$flavour}
 read -ra secrets <<<"${BUILD_SECRETS:-}"
 
 if docker info >/dev/null 2>&1; then
@@ -65,12 +68,17 @@ else
 fi
 
 # --- build
-started=$SECONDS
-node dist/bin/scanline.js image build --tag "$image" --tensorflow "${TENSORFLOW:-cpu}" ${secrets[@]+"${secrets[@]}"} \
-  ${BASE_IMAGE:+--base-image "$BASE_IMAGE"} >"$work/log" 2>&1 || fail "the build failed: $(tail -40 "$work/log")"
-megabytes=$(($("$tool" image inspect --format '{{.Size}}' "$image") / 1000000))
-[ "${TENSORFLOW:-cpu}" = gpu ] || [ $megabytes -le 1100 ] || fail "the image has $megabytes MB; 1100 are allowed"
-pass "built in $((SECONDS - started)) s: $megabytes MB"
+build() {
+  node dist/bin/scanline.js image build "$@" --tensorflow "$flavour" ${secrets[@]+"${secrets[@]}"} \
+    ${BASE_IMAGE:+--base-image "$BASE_IMAGE"} >"$work/log" 2>&1 || fail "the build failed: $(tail -40 "$work/log")"
+}
+for built in "$image" "$script_mode_image"; do
+  started=$SECONDS
+  if [ "$built" = "$image" ]; then build --tag "$image"; else build --script-mode --tag "$script_mode_image"; fi
+  megabytes=$(($("$tool" image inspect --format '{{.Size}}' "$built") / 1000000))
+  [ "$flavour" = gpu ] || [ $megabytes -le 1100 ] || fail "the image $built has $megabytes MB; 1100 are allowed"
+  pass "built $built in $((SECONDS - started)) s: $megabytes MB"
+done
 
 # --- what is in it, and what is not
 mkdir "$work/contents"

@@ -1,7 +1,7 @@
 // A process of its own for a test to kill: it runs a container that does not heed SIGTERM.
 import { join } from 'node:path';
-import { ContainerExecutor } from '../../lib/local/container-executor';
-import type { ContainerTool } from '../../lib/local/container-tool';
+import { ContainerExecutor } from '../../lib/local/jobs/container-executor';
+import type { ContainerTool } from '../../lib/local/jobs/container-tool';
 
 const [tool, image = '', folder = ''] = process.argv.slice(2);
 new ContainerExecutor({ tool: tool as ContainerTool, images: new Map() }, folder).run({

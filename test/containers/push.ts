@@ -13,7 +13,7 @@ import {
   GetLifecyclePolicyCommand,
   PutImageCommand,
 } from '@aws-sdk/client-ecr';
-import { imageId } from '../../lib/local/container-tool';
+import { imageId } from '../../lib/local/jobs/container-tool';
 import { ecrCredentials } from '../../lib/operations/image/registry';
 import { packageRoot } from '../../training/native/cache';
 import { eventually } from '../lib/local/control-plane';
@@ -88,18 +88,11 @@ after(() => {
   for (const child of started) child.kill('SIGKILL');
 });
 
-const push = (...args: string[]) =>
-  start('bin/scanline.js', [
-    'image',
-    'push',
-    IMAGE,
-    '--region',
-    'eu-central-1',
-    '--registry',
-    registry,
-    '--no-tls-verify',
-    ...args,
-  ]).ended;
+/** Pushes the image, a gigabyte that is packed on the way. */
+function push(...args: string[]) {
+  const target = ['--region', 'eu-central-1', '--registry', registry, '--no-tls-verify'];
+  return start('bin/scanline.js', ['image', 'push', IMAGE, ...target, ...args], {}, settings.timeout).ended;
+}
 
 let uri = '';
 
@@ -176,6 +169,16 @@ test('no password stays on this machine', settings, () => {
   );
   const file = join(homedir(), '.docker', 'config.json');
   assert.ok(!existsSync(file) || !JSON.stringify(require(file)).includes(registry));
+});
+
+test('a push that is interrupted leaves no password either', settings, async () => {
+  const target = ['--region', 'eu-central-1', '--registry', registry, '--no-tls-verify', '--repository', 'interrupted'];
+  const { child, ended } = start('bin/scanline.js', ['image', 'push', IMAGE, ...target]);
+  const logins = () => readdirSync(tmpdir()).filter((name) => name.startsWith('scanline-login-'));
+  await eventually(() => logins().length > 0, 60);
+  child.kill('SIGINT');
+  assert.equal((await ended).signal, 'SIGINT');
+  assert.deepEqual(logins(), []);
 });
 
 test('an image that is not there is refused, with what to do', settings, async () => {

@@ -11,17 +11,26 @@ import { temporaryFolder } from '../training/temporary-folder';
 /** The package.json files of two packages. */
 const TWO = 'node_modules/fastify/package.json\nnode_modules/@fastify/error/package.json\n';
 
-function bill(flavour: 'cpu' | 'gpu', shipped = TWO) {
+/** What a build finds, for images whose npm packages add up. */
+function partsOf(shipped: string, ...images: string[]): string {
   const parts = temporaryFolder();
-  const { stdout } = spawnSync('npm', ['sbom', '--omit=dev', '--package-lock-only', '--sbom-format=cyclonedx'], {
-    cwd: join(packageRoot, 'containers', 'byoc'),
-    encoding: 'utf8',
-  });
-  writeFileSync(join(parts, 'npm.json'), stdout);
+  for (const [i, image] of images.entries()) {
+    const { stdout } = spawnSync('npm', ['sbom', '--omit=dev', '--package-lock-only', '--sbom-format=cyclonedx'], {
+      cwd: join(packageRoot, 'containers', image),
+      encoding: 'utf8',
+    });
+    writeFileSync(join(parts, i === 0 ? 'npm.json' : `npm-${image}.json`), stdout);
+  }
   writeFileSync(join(parts, 'shipped.txt'), shipped);
   writeFileSync(join(parts, 'debian.tsv'), 'libc6\t2.36-9+deb12u10\tamd64\n');
-  return billOfMaterials(parts, join(packageRoot, 'training', 'native', `requirements-${flavour}.txt`));
+  return parts;
 }
+
+const requirementsOf = (flavour: 'cpu' | 'gpu') =>
+  join(packageRoot, 'training', 'native', `requirements-${flavour}.txt`);
+
+const bill = (flavour: 'cpu' | 'gpu', shipped = TWO) =>
+  billOfMaterials(partsOf(shipped, 'byoc'), requirementsOf(flavour));
 
 const purls = (flavour: 'cpu' | 'gpu') => bill(flavour).components.map(({ purl }) => purl);
 
@@ -40,6 +49,13 @@ test('the bill of the GPU image has the wheels of CUDA, with the hashes that wer
   const wheels = bill('gpu').components.filter(({ purl }) => purl.startsWith('pkg:pypi/'));
   assert.ok(wheels.some(({ name }) => name === 'nvidia-cudnn-cu12'));
   for (const { hashes } of wheels) assert.match(hashes?.[0]?.content ?? '', /^[0-9a-f]{64}$/);
+});
+
+test('the bill of script mode has its packages besides', () => {
+  const parts = partsOf(`${TWO}node_modules/esbuild/package.json\n`, 'byoc', 'script-mode');
+  const { components } = billOfMaterials(parts, requirementsOf('cpu'));
+  const names = components.map(({ name }) => name);
+  assert.ok(names.includes('fastify') && names.includes('esbuild'), names.join());
 });
 
 test('dependencies name only what is in the bill', () => {

@@ -3,17 +3,17 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { test } from 'node:test';
-import { App, Stack } from 'aws-cdk-lib';
-import { Role } from 'aws-cdk-lib/aws-iam';
-import { ScriptModeTraining } from '../../lib';
+import { after, test } from 'node:test';
 import { packageRoot } from '../../training/native/cache';
 import { eventually } from '../lib/local/control-plane';
-import { ROLE } from '../lib/pipeline/whole-steps';
 import { temporaryFolder } from '../training/temporary-folder';
+import { baseOf, baseWithPackage, stage } from './script-mode-jobs';
+
+/** Parameters of MONAI's DenseNet121 for one channel and two classes. */
+const DENSENET121 = 6_949_634;
 
 const PROGRAM = `
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -35,46 +35,14 @@ const seen = {
 writeFileSync(join(process.env.SM_MODEL_DIR as string, 'seen.json'), JSON.stringify(seen));
 `;
 
-/** The stage's step and package for a source folder. */
-function stage(files: Readonly<Record<string, string>>) {
-  const sourceDir = temporaryFolder();
-  for (const [name, content] of Object.entries(files)) writeFileSync(join(sourceDir, name), content);
-  const app = new App({ outdir: temporaryFolder() });
-  const stack = new Stack(app, 'Test', { env: { account: '111122223333', region: 'eu-central-1' } });
-  const training = new ScriptModeTraining(stack, 'Train', {
-    entryPoint: 'train.ts',
-    sourceDir,
-    hyperparameters: { num_epochs: 3, model_name: 'densenet121' },
-    channels: { train: 's3://b/train' },
-    output: 's3://b/out',
-    role: Role.fromRoleArn(stack, 'Role', ROLE, { mutable: false }),
-  });
-  const { Arguments } = stack.resolve(JSON.parse(JSON.stringify(training.step.toDefinition())));
-  return { job: Arguments, training, archive: resolve(app.outdir, training.source.assetPath) };
-}
-
-/** The folder that is /opt/ml, as SageMaker fills it for the job. */
-function baseOf({ job, archive }: ReturnType<typeof stage>): string {
-  const base = temporaryFolder();
-  const put = (name: string, content: unknown) => {
-    mkdirSync(dirname(join(base, name)), { recursive: true });
-    writeFileSync(join(base, name), JSON.stringify(content));
-  };
-  put('input/config/hyperparameters.json', job.HyperParameters);
-  put('input/config/resourceconfig.json', { current_host: 'algo-2', hosts: ['algo-1', 'algo-2'] });
-  put('input/data/train/images.json', []);
-  const source = JSON.parse(job.HyperParameters.sagemaker_submit_directory) as string;
-  const place = join(base, source.slice('/opt/ml/'.length));
-  mkdirSync(dirname(place), { recursive: true });
-  cpSync(archive, place);
-  return base;
-}
-
 function train(base: string): ChildProcess {
-  return spawn(join(packageRoot, 'containers/byoc/bin/train'), {
+  const child = spawn(join(packageRoot, 'containers/script-mode/bin/train'), {
     env: { ...process.env, SAGEMAKER_BASE_DIR: base },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  // of a test that failed in its middle: the program gets the signal too
+  after(() => child.kill('SIGTERM'));
+  return child;
 }
 
 async function ended(child: ChildProcess) {
@@ -94,7 +62,7 @@ test('a TypeScript program is bundled with what it imports, packed with its data
     training.packedFiles.map(({ name }) => name),
     ['train.js', 'words.txt'],
   );
-  assert.ok(training.image.isScanline);
+  assert.equal(training.image.localCommands, 'scanline-sagemaker/containers/script-mode');
   assert.equal(job.HyperParameters.sagemaker_program, '"train.js"');
   assert.match(job.HyperParameters.sagemaker_submit_directory, /^"\/opt\/ml\/input\/data\/code\/[0-9a-f]{64}\.gz"$/);
   assert.deepEqual(
@@ -120,8 +88,7 @@ test('the container runs it with the trainer as a library, the SM_ environment a
   assert.deepEqual(JSON.parse(readFileSync(join(base, 'model/seen.json'), 'utf8')), {
     greeting: 'servus',
     words: 'axial',
-    // MONAI's DenseNet121 for one channel and two classes
-    parameters: 6_949_634,
+    parameters: DENSENET121,
     arguments: ['--model_name', 'densenet121', '--num_epochs', '3'],
     train: join(base, 'input/data/train'),
     hosts: '["algo-1","algo-2"]',
@@ -157,12 +124,58 @@ test('SIGTERM reaches the program, which may still write its model', async () =>
   assert.ok(existsSync(join(base, 'model/stopped')));
 });
 
+const LIBRARY = `
+import { writeFileSync } from 'node:fs';
+import { densenet, fit, parameterCount } from 'scanline-sagemaker/training';
+import { classes } from './network/classes.js';
+const network = densenet({ inChannels: 1, classes });
+writeFileSync(process.env.SM_MODEL_DIR + '/seen.json', JSON.stringify([typeof fit, parameterCount(network)]));
+`;
+
+const SEEN = ['function', DENSENET121];
+
+test('a package of plain TypeScript, bundled by nobody, runs with the trainer as a library', async () => {
+  const base = await baseWithPackage('src/train.ts', {
+    'src/train.ts': LIBRARY.replace('classes.js', 'classes'),
+    'src/network/classes.ts': 'export const classes: number = 2;\n',
+  });
+  const { status, stderr } = await ended(train(base));
+  assert.equal(status, 0, stderr);
+  assert.deepEqual(JSON.parse(readFileSync(join(base, 'model/seen.json'), 'utf8')), SEEN);
+});
+
+test('a package of plain JavaScript modules runs as it is', async () => {
+  const base = await baseWithPackage('train.mjs', {
+    'train.mjs': LIBRARY,
+    'network/classes.js': 'export const classes = 2;\n',
+    'package.json': '{"type": "module"}',
+  });
+  const { status, stderr } = await ended(train(base));
+  assert.equal(status, 0, stderr);
+  assert.deepEqual(JSON.parse(readFileSync(join(base, 'model/seen.json'), 'utf8')), SEEN);
+});
+
+test('TypeScript that does not compile is told by file and line', async () => {
+  const base = await baseWithPackage('train.ts', { 'train.ts': "import { size } from './missing';\nlet = 3 3;\n" });
+  const { status, stderr } = await ended(train(base));
+  assert.equal(status, 1);
+  assert.match(stderr, /train\.ts does not compile:\ntrain\.ts:2: /);
+});
+
+test('a program that the package lacks is told', async () => {
+  const base = await baseWithPackage('train.ts', { 'other.ts': '' });
+  const { status, stderr } = await ended(train(base));
+  assert.equal(status, 1);
+  assert.match(stderr, /the package of the job has no train\.ts/);
+});
+
 for (const [what, hyperparameters, problem] of [
   [
     'a Python program',
     { sagemaker_program: '"train.py"' },
-    /sagemaker_program is "train.py"; this image runs JavaScript/,
+    /sagemaker_program is "train.py"; this image runs TypeScript and JavaScript/,
   ],
+  ['a job without a program', {}, /the job brings no program/],
   [
     'a package in S3',
     { sagemaker_program: '"train.js"', sagemaker_submit_directory: '"s3://b/sourcedir.tar.gz"' },

@@ -18,14 +18,22 @@ export interface Running {
 /** Milliseconds after which a process hangs; those here take seconds. */
 const LONGEST = 120_000;
 
-/** @param script below dist/; it is killed when it hangs, or the test's own process ends */
-export function start(script: string, args: readonly string[], environment: Record<string, string> = {}): Running {
+/**
+ * @param script below dist/; it is killed when it hangs, or the test's own process ends
+ * @param longest milliseconds after which it hangs @default two minutes
+ */
+export function start(
+  script: string,
+  args: readonly string[],
+  environment: Record<string, string> = {},
+  longest = LONGEST,
+): Running {
   const child = spawn(process.execPath, [join(packageRoot, 'dist', script), ...args], {
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const kill = () => child.kill('SIGKILL');
-  const timer = setTimeout(kill, LONGEST);
+  const timer = setTimeout(kill, longest);
   process.once('exit', kill);
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (chunk) => {

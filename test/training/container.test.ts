@@ -6,7 +6,7 @@ import { before, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { create } from 'tar';
 import { inBase, trainingEnvironment } from '../../training/container';
-import { listCheckpoints } from '../../training/engine/checkpoint';
+import { listCheckpoints } from '../../training/engine/checkpoints/checkpoint';
 import { type Ended, metricLines, type Running, start } from './command-line';
 import { stripes, writeDataset, writeGrey } from './sample-images';
 import { temporaryFolder } from './temporary-folder';
@@ -190,6 +190,13 @@ test('more than one instance is refused', async () => {
     readFileSync(join(other, 'output', 'failure'), 'utf8'),
     /the job has 2 instances; this trainer runs on one/,
   );
+});
+
+test('a job that brings a program of its own is refused, and told of the image that runs it', async () => {
+  const other = await baseFolderWith({ ...HYPERPARAMETERS, sagemaker_program: '"train.ts"' });
+  const { status, stderr } = await run('train', other).ended;
+  assert.equal(status, 1);
+  assert.match(stderr, /the job brings a program[\s\S]*train\.ts[\s\S]*Fix: run it on the image scanline\/script-mode/);
 });
 
 test('SIGTERM writes a checkpoint and ends with status 0; the job begun again goes on from there', async () => {

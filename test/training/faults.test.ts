@@ -5,7 +5,7 @@ import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import { listCheckpoints } from '../../training/engine/checkpoint-list';
+import { listCheckpoints } from '../../training/engine/checkpoints/checkpoint-list';
 import { UserError } from '../../training/errors';
 import { explain, explainSignal } from '../../training/faults';
 import { packageRoot } from '../../training/native/cache';
@@ -117,7 +117,10 @@ test('memory runs out: the failure says so, and what to lower from what', async 
   const failure = failureOf(base);
   assert.match(failure, /^memory ran out: |^the training was ended by SIG(ABRT|SEGV|BUS)/);
   assert.match(failure, /batch_size 8 instead of 16 \(and accumulate_grad_batches 2\)/);
-  assert.match(failure, /precision bf16 \(CPU\) or fp16 \(GPU\) instead of fp32; a smaller img_size than 512/);
+  assert.match(
+    failure,
+    /precision bf16 \(CPU\) or fp16 \(GPU\) instead of fp32; gradient_checkpointing true; a smaller img_size than 512/,
+  );
 });
 
 /** The process that trains, of the one that looks after it. */
@@ -151,7 +154,9 @@ test('the trainer does not outlive the process that looks after it', async () =>
   await eventually(() => !isRunning(trainer), 10);
 });
 
-const hyperparameters = readHyperparameters({ given: { model_name: 'segresnet', batch_size: 1, precision: 'bf16' } });
+const hyperparameters = readHyperparameters({
+  given: { model_name: 'segresnet', batch_size: 1, precision: 'bf16', gradient_checkpointing: true },
+});
 
 test('what cannot be lowered is not proposed', () => {
   const { fix } = explain(new Error('OOM when allocating tensor'), { hyperparameters }) as UserError;

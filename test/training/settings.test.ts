@@ -159,3 +159,22 @@ test("a hyperparameter of another network is refused, MONAI's other names are un
   assert.match(message, /feature_size .* is not a hyperparameter of segresnet, but of swinunetr/);
   assert.match(message, /dropout_prob .* did you mean dropout\?/);
 });
+
+test('patch_size is the size of the crops for SegResNet and UNet, and the side of a token for the transformers', () => {
+  const read = (given: Record<string, unknown>) => readHyperparameters({ given });
+  for (const model_name of ['segresnet', 'unet'])
+    assert.deepEqual(read({ model_name, patch_size: '48,48,32' }).roi_size, [48, 48, 32]);
+  const swin = read({ model_name: 'swinunetr', patch_size: 2, roi_size: 64 });
+  assert.deepEqual([swin.patch_size, swin.roi_size], [[2], [64]]);
+});
+
+test('a patch_size of which it is not clear what it means is refused', () => {
+  const both = complaint({ given: { model_name: 'unet', patch_size: 64, roi_size: 96 } });
+  assert.match(both, /patch_size \(command line\) and roi_size \(command line\) mean the same for unet; give one/);
+  for (const patch_size of [96, '96,96,96']) {
+    const crop = complaint({ given: { model_name: 'swinunetr', patch_size } });
+    assert.match(crop, /patch_size is .*; allowed is 1 to 2 whole numbers from 1 to 4, .*; did you mean roi_size\?/);
+  }
+  const wrong = complaint({ given: { model_name: 'segresnet', patch_size: 'large' } });
+  assert.match(wrong, /roi_size is "large" \(command line, as patch_size\)/);
+});

@@ -67,6 +67,8 @@ export class Recorder {
   private effects: number[] = [];
   private uses = new Map<number, VariableUse>();
   private useOfRead = new Map<number, VariableUse>();
+  /** The operation that an output is of. */
+  private readonly producers = new Map<number, number>();
   private operations = 0;
 
   constructor(private readonly graph: NativeGraph) {}
@@ -103,13 +105,18 @@ export class Recorder {
     return backend.createOutputTensor({ id: FIRST_ID + output, shape: [...shape], dtype });
   }
 
-  /** Adds an operation and gives its outputs as tensors. */
-  add(name: string, inputs: Input[], attributes: OpAttribute[]): TensorMetadata[] {
+  /**
+   * Adds an operation and gives its outputs as tensors.
+   *
+   * @param after operations that it waits for, beside those that it takes something from
+   */
+  add(name: string, inputs: Input[], attributes: OpAttribute[], after: readonly number[] = []): TensorMetadata[] {
     const touched = this.variablesAmong(inputs);
-    const controls = this.controlsFor(name, touched);
+    const controls = [...this.controlsFor(name, touched), ...after];
     const label = `${name}_${this.operations++}`;
     const { operation, outputs } = this.graph.addOperation(name, label, inputs, attributes, controls);
     if (outputs.length === 0) this.effects.push(operation);
+    for (const { id } of outputs) this.producers.set(id, operation);
     this.note(
       name,
       operation,
@@ -153,6 +160,7 @@ export class Recorder {
       executeOp: (name, attributes, inputs, outputs) => this.executeOp(name, attributes, inputs, outputs),
       createTensor: (shape, dtype, values) => this.createTensor(shape, dtype, values),
       // outputs live as long as their graph
+      together: (ids) => this.together(ids),
       deleteTensor: (id) => (id < FIRST_ID ? original.deleteTensor(id) : undefined),
       tensorDataSync: () => {
         throw new Error('a tensor was read while its graph is recorded: its values exist only when the graph runs');
@@ -175,6 +183,16 @@ export class Recorder {
       arrange(ids, list),
       attributes.filter((attribute) => attribute.name !== 'N'),
     ).slice(0, outputs);
+  }
+
+  /**
+   * Identities that wait for the operations behind all of them. What is computed of them so has another input than what was computed
+   * before, which keeps TensorFlow's rewriting from taking one for the other. (It takes an IdentityN apart.)
+   */
+  private together(ids: readonly number[]): TensorMetadata[] {
+    const outputs = ids.map((id) => this.outputId(id));
+    const after = outputs.flatMap((id) => this.producers.get(id) ?? []);
+    return outputs.flatMap((id) => this.add('Identity', [id], [], after));
   }
 
   private createTensor(shape: number[], dtype: number, values: unknown): number {

@@ -1,4 +1,5 @@
 // Decodes PNG and JPEG images to raw pixel values of the wanted size.
+import { stat } from 'node:fs/promises';
 import sharp from 'sharp';
 
 export interface ImageSize {
@@ -27,6 +28,7 @@ export async function decodeImage(
   { height, width, channels }: ImageSize,
   maxPixels = MOST_PIXELS,
 ): Promise<Uint8Array | Uint16Array> {
+  if ((typeof source === 'string' ? (await stat(source)).size : source.length) === 0) throw new Error('it is empty');
   const image = sharp(source, { ...READING, limitInputPixels: maxPixels });
   const deep = (await image.metadata()).depth === 'ushort';
   const spaces = deep ? { grey: 'grey16', colour: 'rgb16' } : { grey: 'b-w', colour: 'srgb' };

@@ -14,10 +14,10 @@ import { buildNetwork, type NetworkShape } from '../models';
 import type { Network } from '../models/network';
 import { tensorflowVersion } from '../native/install';
 import { flavour } from '../native/tensorflow';
-import { Inference } from './inference';
 import { Model, type Weights } from './model';
-import { imageInput, type NetworkInput, probabilities, windowInput } from './preprocessing';
-import { readSafetensors, writeSafetensors } from './safetensors';
+import { Inference } from './prediction/inference';
+import { imageInput, type NetworkInput, probabilities, windowInput } from './prediction/preprocessing';
+import { readSafetensors, writeSafetensors } from './weights/safetensors';
 
 /** What config.json holds: all that a network is rebuilt from, besides its weights. */
 export interface ClassifierConfig {
@@ -83,7 +83,13 @@ export function networkShape(config: ModelConfig): NetworkShape {
   return { inChannels: sample.at(-1) as number, classes: config.classes.length, imageSize: sample.slice(0, -1) };
 }
 
+/** The network that a trained model has. @throws UserError when the hyperparameters contradict each other */
 export function networkOf(config: ModelConfig): Network {
+  return buildNetwork({ ...config.hyperparameters, deep_supervision: false }, networkShape(config));
+}
+
+/** The network with what is of use to training alone. @throws UserError when the hyperparameters contradict each other */
+export function trainingNetworkOf(config: ModelConfig): Network {
   return buildNetwork(config.hyperparameters, networkShape(config));
 }
 

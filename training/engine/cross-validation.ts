@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors';
-import type { EpochRecord } from './checkpoint';
+import type { EpochRecord } from './checkpoints/checkpoint';
 import { type FitOptions, type FitResult, fit } from './fit';
 
 /** Of one metric over the folds; the deviation is that of a sample (n - 1). */

@@ -4,19 +4,19 @@ import { EagerRuntime } from '../compiler/eager';
 import { parameterCount } from '../models/network';
 import { inspectMachine } from '../native/machine';
 import { backend, native } from '../native/tensorflow';
-import { inputOf, networkOf, networkShape } from './artifact';
-import type { Trainee } from './checkpoint';
+import { inputOf, networkShape, trainingNetworkOf } from './artifact';
+import type { Trainee } from './checkpoints/checkpoint';
 import type { FitOptions } from './fit';
-import { Inference } from './inference';
 import { Model } from './model';
 import { LossScale } from './optimization/loss-scale';
 import { makeOptimizer } from './optimization/optimizers';
 import type { Updater } from './optimization/updater';
 import { choosePrecision } from './precision';
-import type { NetworkInput } from './preprocessing';
+import { Inference } from './prediction/inference';
+import type { NetworkInput } from './prediction/preprocessing';
 import type { Task } from './tasks';
 import { TrainingStep } from './training-step';
-import { describeTransfer, frozenParameters, planTransfer, readPretrained, replaceable } from './transfer';
+import { describeTransfer, frozenParameters, planTransfer, readPretrained, replaceable } from './weights/transfer';
 
 export interface FitModel {
   /** The weights, and all that a checkpoint holds beside them. */
@@ -33,8 +33,15 @@ export interface FitModel {
   close(): void;
 }
 
-/** @throws UserError for settings that contradict each other, or weights that do not fit */
-export async function fitModel(options: FitOptions, task: Task, line: (text: string) => void): Promise<FitModel> {
+/**
+ * @param isNew whether it begins with weights of its own, not with those of a checkpoint
+ * @throws UserError for settings that contradict each other, or weights that do not fit
+ */
+export async function fitModel(
+  options: FitOptions,
+  task: Task,
+  { line, isNew }: { line: (text: string) => void; isNew: boolean },
+): Promise<FitModel> {
   const { hyperparameters: h, eager = false } = options;
   const threads = options.threads ?? inspectMachine().cores;
   native.setKernelThreads(threads);
@@ -42,7 +49,7 @@ export async function fitModel(options: FitOptions, task: Task, line: (text: str
   const { precision, note } = choosePrecision(h.precision, { gpu, eager });
   if (note !== undefined) line(note);
   const { config } = task;
-  const network = networkOf(config);
+  const network = trainingNetworkOf(config);
   const input = inputOf(config);
   const parts = replaceable(h, networkShape(config));
   const pretrained =
@@ -51,6 +58,9 @@ export async function fitModel(options: FitOptions, task: Task, line: (text: str
 
   const runtime = eager ? new EagerRuntime() : new CompiledRuntime({ threads, precision, gpu });
   const model = new Model(network, runtime, (name) => frozen.has(name));
+  // TensorFlow draws the weights on threads of its own while the step is recorded here
+  const drawn = isNew ? model.initialise(h.seed) : Promise.resolve();
+  drawn.catch(() => {});
   const lossScale = precision === 'fp16' ? new LossScale() : undefined;
   const optimizer = makeOptimizer(runtime, model.trained, {
     name: h.optimizer,
@@ -62,6 +72,7 @@ export async function fitModel(options: FitOptions, task: Task, line: (text: str
     ...input,
     loss: task.loss,
     seed: h.seed,
+    checkpointing: h.gradient_checkpointing,
     accumulate: h.accumulate_grad_batches,
     averageDecay: h.ema_decay,
     ...(h.gradient_clip_algorithm === 'norm' ? { clipNorm: h.gradient_clip_val } : { clipValue: h.gradient_clip_val }),
@@ -83,7 +94,7 @@ export async function fitModel(options: FitOptions, task: Task, line: (text: str
     lossScale,
     graph: runtime instanceof CompiledRuntime ? runtime.graphDefinition() : undefined,
     initialise: async () => {
-      await model.initialise(h.seed);
+      await drawn;
       if (pretrained) {
         for (const text of describeTransfer(pretrained, h.pretrained)) line(text);
         await model.loadPart(pretrained.taken);

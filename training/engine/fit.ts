@@ -14,7 +14,7 @@ import { SystemMetrics } from '../tracking/system-metrics';
 import { TensorBoard } from '../tracking/tensorboard';
 import type { RunStatus } from '../tracking/tracker';
 import { readWeights, writeServable } from './artifact';
-import { bestOf, modeOf, ranked, scoreOf } from './best';
+import { bestOf, modeOf, ranked, scoreOf } from './checkpoints/best';
 import {
   Checkpoints,
   type EpochRecord,
@@ -22,7 +22,7 @@ import {
   listCheckpoints,
   type Progress,
   startOfTraining,
-} from './checkpoint';
+} from './checkpoints/checkpoint';
 import { fitModel } from './fit-model';
 import { learningRate, Plateau } from './optimization/schedules';
 import { Speed } from './speed';
@@ -135,10 +135,13 @@ async function train(options: FitOptions, console: TrainingConsole, resources: R
   const line = (text: string) => console.line(text);
   const began = performance.now();
 
-  // what is learned from, and what learns
+  // what is learned from, where it starts, and what learns
   const task = await openTask(options, line);
   resources.push(task);
-  const model = await fitModel(options, task, line);
+  const models = checkpointFolderOf(options);
+  const checkpoints = new Checkpoints(models, identityOf(task.fingerprint, options), h.num_to_keep);
+  const from = checkpointToResume(options.resume ?? 'auto', checkpoints);
+  const model = await fitModel(options, task, { line, isNew: from === undefined });
   resources.push(model);
   const { trainee, step, updater, inference, lossScale } = model;
 
@@ -156,10 +159,6 @@ async function train(options: FitOptions, console: TrainingConsole, resources: R
   const rateAt = (update: number) =>
     learningRate(update, { ...schedule, peak: h.learning_rate * plateau.state.factor });
 
-  // where it starts
-  const models = checkpointFolderOf(options);
-  const checkpoints = new Checkpoints(models, identityOf(task.fingerprint, options), h.num_to_keep);
-  const from = checkpointToResume(options.resume ?? 'auto', checkpoints);
   let progress = startOfTraining();
   if (from === undefined) {
     await model.initialise();
@@ -310,7 +309,10 @@ function named(scores: Scores, part: 'valid' | 'test'): Scores {
 }
 
 /** Hyperparameters that do not touch the steps that are done, and so may change when a training is resumed. */
-const FREE_TO_CHANGE = new Set(['num_workers', 'checkpoint_interval', 'num_to_keep', 'early_stopping_rounds']);
+const FREE_TO_CHANGE = new Set([
+  ...['num_workers', 'checkpoint_interval', 'num_to_keep', 'early_stopping_rounds'],
+  'gradient_checkpointing',
+]);
 
 function identityOf(data: string, { hyperparameters }: FitOptions): Identity {
   const extendable = ['constant', 'plateau'].includes(hyperparameters.lr_schedule);

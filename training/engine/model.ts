@@ -6,7 +6,7 @@ import { makePass, type Network, type ParameterSpec, type Pass } from '../models
 import { tf } from '../native/tensorflow';
 import { filled } from '../ops/op';
 import { randomNormal, randomUniform } from '../ops/random';
-import { permute } from './permute';
+import { permute } from './weights/permute';
 
 /** What PyTorch keeps beside running statistics: how many batches they have seen. */
 const COUNTER = 'num_batches_tracked';
@@ -74,7 +74,9 @@ export class Model {
     const specs = this.network.parameters;
     const known = new Set([...specs.map(({ name }) => name), ...(this.network.constants?.keys() ?? [])]);
     const defects = [
-      ...specs.filter(({ name }) => !weights.has(name)).map(({ name }) => `${name} is missing`),
+      ...specs
+        .filter(({ name, trainingOnly }) => !trainingOnly && !weights.has(name))
+        .map(({ name }) => `${name} is missing`),
       ...[...weights.keys()]
         .filter((name) => !known.has(name) && !name.endsWith(COUNTER))
         .map((name) => `${name} is unknown`),
@@ -149,17 +151,21 @@ export class Model {
   /**
    * The loss of a training pass and its gradient with respect to each trained variable: for the body of a program.
    *
-   * @param loss of the logits
+   * @param loss of the logits; of a network with deep supervision those of all levels, the finest first
+   * @param checkpointing whether parts of the network are computed again for their gradients @default false
    */
   gradients(
     images: Tensor,
     key: Pass['key'],
-    loss: (logits: Tensor) => Tensor,
+    loss: (logits: Tensor, levels: readonly Tensor[]) => Tensor,
+    checkpointing = false,
   ): { loss: Tensor; gradients: Map<Variable, Tensor> } {
     const values = this.trained.map((variable) => variable.read());
     const result = tf.valueAndGrads((...parameters: Tensor[]) => {
       const named = new Map(this.trained.map((variable, index) => [variable.name, parameters[index] as Tensor]));
-      return loss(this.network.forward(images, this.pass({ training: true, key }, named)));
+      const pass = this.pass({ training: true, checkpointing, key }, named);
+      const levels = this.network.levels?.(images, pass) ?? [this.network.forward(images, pass)];
+      return loss(levels[0] as Tensor, levels);
     })(values);
     return {
       loss: result.value,
@@ -167,7 +173,7 @@ export class Model {
     };
   }
 
-  private pass(options: Pick<Pass, 'training' | 'key'>, given: Map<string, Tensor>): Pass {
+  private pass(options: Omit<Pass, 'parameter' | 'assign'>, given: Map<string, Tensor>): Pass {
     const read = new Map(given);
     for (const { name, role } of this.network.parameters) {
       if (role === 'trained' && !read.has(name)) read.set(name, this.variable(name).read());
@@ -180,14 +186,17 @@ export class Model {
  * Values of a network's variables under their PyTorch names and in PyTorch's layouts.
  *
  * @param steps how many batches the running statistics have seen, which PyTorch keeps beside them
+ * @param training whether with what is of use to training alone @default false
  */
 export function toStateDict(
   { parameters, constants }: Network,
   values: readonly Float32Array[],
   steps: number,
+  training = false,
 ): Weights {
   const weights = new Map<string, Values>();
   parameters.forEach((spec, index) => {
+    if (spec.trainingOnly && !training) return;
     const data = values[index] as Float32Array;
     const permuted = spec.layout === 'kernel' ? permute(data, spec.shape, toTorchAxes(spec.shape.length)) : data;
     weights.set(spec.name, { shape: torchShape(spec), data: permuted });

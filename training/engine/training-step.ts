@@ -1,12 +1,12 @@
 // One step of training as one program: forward, backward, update.
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { type Program, type Runtime, scalar } from '../compiler/runtime';
-import { crossEntropy, type Loss } from '../losses';
+import { crossEntropy, deepSupervisionLoss, type Loss } from '../losses';
 import { tf } from '../native/tensorflow';
 import type { Model } from './model';
 import type { Optimizer } from './optimization/optimizers';
 import { type UpdateInput, type UpdateOptions, Updater } from './optimization/updater';
-import type { NetworkInput } from './preprocessing';
+import type { NetworkInput } from './prediction/preprocessing';
 import type { TaskBatch } from './tasks/task';
 
 export interface StepOptions extends UpdateOptions, NetworkInput {
@@ -14,6 +14,8 @@ export interface StepOptions extends UpdateOptions, NetworkInput {
   readonly loss?: Loss;
   /** Of the random numbers that the network draws. */
   readonly seed: number;
+  /** Whether parts of the network are computed again for their gradients, which takes time and saves memory. @default false */
+  readonly checkpointing?: boolean;
 }
 
 export interface StepResult {
@@ -55,7 +57,7 @@ export class TrainingStep {
     optimizer: Optimizer,
     private readonly options: StepOptions,
   ) {
-    const { sample, loss = crossEntropy, seed, prepare, ...updates } = options;
+    const { sample, loss = crossEntropy, seed, prepare, checkpointing, ...updates } = options;
     this.labelShape = sample.length === 3 ? [] : sample.slice(0, -1);
     const updater = new Updater(runtime, model.trained, optimizer, updates);
     this.updater = updater;
@@ -71,12 +73,13 @@ export class TrainingStep {
         const { gradients } = model.gradients(
           prepare(pixels),
           (site) => ({ seed, site, step }),
-          (logits) => {
-            const value = loss(logits, labels);
+          (logits, levels) => {
+            const value = deepSupervisionLoss(loss, levels, labels);
             // kept: what is made inside a gradient's function is otherwise gone after it
             result = { loss: tf.keep(value.clone()), correct: tf.keep(countCorrect(logits, labels)) };
             return updater.scale(value, numbers.scale);
           },
+          checkpointing,
         );
         const finite = updater.take(gradients, numbers);
         return { ...(result as { loss: Tensor; correct: Tensor }), finite };

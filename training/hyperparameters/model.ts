@@ -155,6 +155,24 @@ export const MODEL_HYPERPARAMETERS = [
     description: 'how sides are doubled: transposed convolution, linear interpolation, or subpixels',
   },
   {
+    name: 'deep_supervision',
+    section: 'model',
+    type: 'boolean',
+    default: false,
+    models: ['segresnet', 'unet'],
+    description: 'coarser levels of the decoder are taught too, with weights 1, 1/2, 1/4, ...; while training alone',
+  },
+  {
+    name: 'deep_supr_num',
+    section: 'model',
+    type: 'integer',
+    min: 1,
+    max: 6,
+    default: 2,
+    models: ['segresnet', 'unet'],
+    description: 'deep supervision only: levels beside the finest that are taught',
+  },
+  {
     name: 'channels',
     section: 'model',
     type: 'integers',
@@ -218,7 +236,10 @@ export const MODEL_HYPERPARAMETERS = [
     default: [16],
     models: ['vit', 'swinunetr'],
     modelDefaults: { swinunetr: [2] },
-    description: 'sides of a patch: one number, or of the ViT height,width',
+    // the sides of a crop are multiples of its fifth power
+    modelMax: { swinunetr: 4 },
+    description:
+      'sides of the patch that becomes a token: one number, or of the ViT height,width; for SegResNet and UNet another name of roi_size',
   },
   {
     name: 'hidden_size',

@@ -12,6 +12,8 @@ interface Common<Value> {
   readonly models?: readonly ModelFamily[];
   /** What it is by default for some families, where that is not `default`. */
   readonly modelDefaults?: Readonly<Partial<Record<ModelFamily, Value>>>;
+  /** Another name of it with some families; with others that is the name of something else. */
+  readonly alias?: { readonly name: string; readonly models: readonly ModelFamily[] };
 }
 
 export interface IntegerSpec extends Common<number> {
@@ -45,6 +47,8 @@ export interface IntegersSpec extends Common<readonly number[]> {
   readonly default?: readonly number[];
   readonly min: number;
   readonly max: number;
+  /** The largest for some families, where that is not `max`. */
+  readonly modelMax?: Readonly<Partial<Record<ModelFamily, number>>>;
   /** How many there may be. */
   readonly lengths: readonly [number, number];
 }

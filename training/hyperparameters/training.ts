@@ -235,6 +235,14 @@ export const TRAINING_HYPERPARAMETERS = [
     description: 'batches whose gradients are averaged before the weights are moved',
   },
   {
+    name: 'gradient_checkpointing',
+    section: 'training',
+    type: 'boolean',
+    default: false,
+    description:
+      'blocks of the network are computed again for their gradients: less memory, more time, the same weights',
+  },
+  {
     name: 'gradient_clip_val',
     section: 'training',
     type: 'float',

@@ -1,5 +1,5 @@
 // What a hyperparameter may be: values taken from text, wrong ones told with what is allowed. Pure, for the trainer and the checker.
-import { defaultOf, type HyperparameterSpec, type ModelFamily } from './spec';
+import { defaultOf, type HyperparameterSpec, type IntegersSpec, type ModelFamily } from './spec';
 import { HYPERPARAMETERS, type HyperparameterName, type Hyperparameters } from './specs';
 
 export const SPECS: ReadonlyMap<string, HyperparameterSpec> = new Map(HYPERPARAMETERS.map((spec) => [spec.name, spec]));
@@ -60,8 +60,10 @@ function toNumbers(value: unknown): number[] {
 
 const inRange = (value: number, { min, max }: { min: number; max: number }) => value >= min && value <= max;
 
+const mostOf = ({ max, modelMax }: IntegersSpec, family?: ModelFamily) => (family && modelMax?.[family]) ?? max;
+
 /** What a hyperparameter may be, in words. */
-export function allowed(spec: HyperparameterSpec): string {
+export function allowed(spec: HyperparameterSpec, family?: ModelFamily): string {
   switch (spec.type) {
     case 'enum':
       return `one of ${spec.values.join(', ')}`;
@@ -73,7 +75,7 @@ export function allowed(spec: HyperparameterSpec): string {
       return `a number from ${spec.min} to ${spec.max}`;
     case 'integers': {
       const [fewest, most] = spec.lengths;
-      return `${fewest === most ? fewest : `${fewest} to ${most}`} whole numbers from ${spec.min} to ${spec.max}, separated by commas`;
+      return `${fewest === most ? fewest : `${fewest} to ${most}`} whole numbers from ${spec.min} to ${mostOf(spec, family)}, separated by commas`;
     }
     case 'numbers':
       return `${spec.length} numbers from ${spec.min} to ${spec.max}, separated by commas`;
@@ -85,7 +87,7 @@ export function allowed(spec: HyperparameterSpec): string {
 }
 
 /** The value in its own type, or undefined where it is not allowed. */
-function convert(spec: HyperparameterSpec, value: unknown): unknown {
+function convert(spec: HyperparameterSpec, value: unknown, family?: ModelFamily): unknown {
   switch (spec.type) {
     case 'enum':
       return spec.values.find((known) => known === String(value));
@@ -101,7 +103,8 @@ function convert(spec: HyperparameterSpec, value: unknown): unknown {
     }
     case 'integers': {
       const numbers = toNumbers(value);
-      const right = numbers.every((number) => Number.isInteger(number) && inRange(number, spec));
+      const range = { min: spec.min, max: mostOf(spec, family) };
+      const right = numbers.every((number) => Number.isInteger(number) && inRange(number, range));
       return right && inRange(numbers.length, { min: spec.lengths[0], max: spec.lengths[1] }) ? numbers : undefined;
     }
     case 'numbers': {
@@ -131,20 +134,44 @@ export interface GivenValue {
   readonly from: string;
 }
 
+/** What was given, by the names of hyperparameters. */
+function unaliased(given: ReadonlyMap<string, GivenValue>, family: ModelFamily, defects: string[]) {
+  const result = new Map(given);
+  for (const { name, alias } of SPECS.values()) {
+    const entry = alias?.models.includes(family) ? given.get(alias.name) : undefined;
+    if (!alias || !entry) continue;
+    result.delete(alias.name);
+    const other = given.get(name);
+    if (other)
+      defects.push(`${alias.name} (${entry.from}) and ${name} (${other.from}) mean the same for ${family}; give one`);
+    else result.set(name, { value: entry.value, from: `${entry.from}, as ${alias.name}` });
+  }
+  return result;
+}
+
+/** What someone may have meant who gave a hyperparameter a value as it has under this name with other networks. */
+function elsewhere(name: string, family: ModelFamily): string {
+  const meant = [...SPECS.values()].find(({ alias, models }) => alias?.name === name && models?.includes(family));
+  return meant ? `; did you mean ${meant.name}?` : '';
+}
+
 /** All hyperparameters, those given and the defaults of the others; and what is wrong with those given. */
-export function resolveHyperparameters(given: ReadonlyMap<string, GivenValue>): {
+export function resolveHyperparameters(all: ReadonlyMap<string, GivenValue>): {
   values: Hyperparameters;
   defects: string[];
 } {
   const defects: string[] = [];
   const values: Record<string, unknown> = {};
   const named = SPECS.get('model_name') as HyperparameterSpec;
-  const family = familyOf(convert(named, given.get(named.name)?.value) ?? named.default);
+  const family = familyOf(convert(named, all.get(named.name)?.value) ?? named.default);
+  const given = unaliased(all, family, defects);
   for (const spec of SPECS.values()) {
     const entry = given.get(spec.name);
-    const value = entry === undefined ? defaultOf(spec, family) : convert(spec, entry.value);
+    const value = entry === undefined ? defaultOf(spec, family) : convert(spec, entry.value, family);
     if (entry !== undefined && value === undefined) {
-      defects.push(`${spec.name} is ${JSON.stringify(entry.value)} (${entry.from}); allowed is ${allowed(spec)}`);
+      const { name } = spec;
+      const what = `${name} is ${JSON.stringify(entry.value)} (${entry.from})`;
+      defects.push(`${what}; allowed is ${allowed(spec, family)}${elsewhere(name, family)}`);
     }
     values[spec.name] = value;
   }

@@ -14,8 +14,9 @@ export const VOLUME_HYPERPARAMETERS = [
     lengths: [1, 3],
     default: [96],
     models: VOLUMES,
+    alias: { name: 'patch_size', models: ['segresnet', 'unet'] },
     description:
-      'voxels of a training crop along i, j and k (one number: all), and of the windows in which whole volumes are predicted',
+      'voxels of a training crop along i, j and k (one number: all), and of the windows in which whole volumes are predicted; patch_size means the same for SegResNet and UNet',
   },
   {
     name: 'overlap',

@@ -5,6 +5,7 @@ import { type FocalOptions, focalLoss } from './focal';
 import { type DiceOptions, diceLoss, type TverskyOptions, tverskyLoss } from './region';
 
 export { type CrossEntropyOptions, crossEntropy } from './cross-entropy';
+export { deepSupervisionLoss } from './deep-supervision';
 export { type FocalOptions, focalLoss } from './focal';
 export { type DiceOptions, diceLoss, type RegionOptions, type TverskyOptions, tverskyLoss } from './region';
 

@@ -1,5 +1,6 @@
 // DenseNet (Huang et al., https://arxiv.org/abs/1608.06993), the architecture, options and parameter names of MONAI's.
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
+import { checkpointed } from './checkpointing';
 import { pooledClassifier } from './explanation';
 import {
   type ActivationName,
@@ -67,7 +68,9 @@ function denseLayer(scope: Scope, channels: number, options: Required<DenseNetOp
 /** Each layer sees the features of all before it; they stay apart, for only the normalisation that follows reads them. */
 function denseBlock(scope: Scope, count: number, channels: number, options: Required<DenseNetOptions>) {
   const layers = Array.from({ length: count }, (_, index) =>
-    denseLayer(scope.at(`denselayer${index + 1}`), channels + index * options.growthRate, options),
+    checkpointed(scope, () =>
+      denseLayer(scope.at(`denselayer${index + 1}`), channels + index * options.growthRate, options),
+    ),
   );
   return (x: Tensor, pass: Pass): Tensor[] => {
     const features = [x];
@@ -98,17 +101,19 @@ export function densenet(options: DenseNetOptions): Network {
     channels += count * complete.growthRate;
     const last = index === complete.blockConfig.length - 1;
     const transition = features.at(`transition${index + 1}`);
-    const normalize = batchNormalization(
-      last ? features.at('norm5') : transition.at('norm'),
-      channels,
-      complete.activation,
-    );
-    layers.push((x, pass) => normalize(block(x, pass), pass));
-    if (!last) {
+    const reduce = checkpointed(root, () => {
+      const scope = last ? features.at('norm5') : transition.at('norm');
+      const normalize = batchNormalization(scope, channels, complete.activation);
+      if (last) return normalize;
       // the other way round than in the paper, for a mean and a 1 x 1 convolution may change places: a quarter of the products
-      layers.push(averagePooling(2), conv(transition.at('conv'), channels, Math.floor(channels / 2), { kernel: 1 }));
-      channels = Math.floor(channels / 2);
-    }
+      const halve = sequential(
+        averagePooling(2),
+        conv(transition.at('conv'), channels, Math.floor(channels / 2), { kernel: 1 }),
+      );
+      return (x: readonly Tensor[], pass: Pass) => halve(normalize(x, pass), pass);
+    });
+    layers.push((x, pass) => reduce(block(x, pass), pass));
+    if (!last) channels = Math.floor(channels / 2);
   });
   const classifier = pooledClassifier(
     sequential(...layers),

@@ -43,6 +43,10 @@ function spatialDimsOf({ spatial_dims: dims }: Hyperparameters): SpatialDims {
   return dims as SpatialDims;
 }
 
+function supervised({ deep_supervision: on, deep_supr_num: count }: Hyperparameters): number {
+  return on ? count : 0;
+}
+
 /** One number as it is, several as one for each axis. */
 function sizes(numbers: readonly number[]): number | readonly number[] {
   return numbers.length === 1 ? (numbers[0] as number) : numbers;
@@ -98,6 +102,7 @@ const BUILD: Readonly<Record<Hyperparameters['model_name'], Build>> = {
       activation: plainActivation(hyperparameters),
       dropout: hyperparameters.dropout,
       upsampleMode: hyperparameters.upsample_mode,
+      supervisedLevels: supervised(hyperparameters),
     }),
   unet: (hyperparameters, shape) =>
     unet({
@@ -111,6 +116,7 @@ const BUILD: Readonly<Record<Hyperparameters['model_name'], Build>> = {
       norm: normOf(hyperparameters),
       activation: hyperparameters.act,
       dropout: hyperparameters.dropout,
+      supervisedLevels: supervised(hyperparameters),
     }),
   swinunetr: (hyperparameters, shape) =>
     swinUNETR({

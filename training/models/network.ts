@@ -25,12 +25,16 @@ export interface ParameterSpec {
    * - buffer: moved by the network itself (running statistics); not counted as a parameter
    */
   readonly role: 'trained' | 'unused' | 'buffer';
+  /** Whether it is of use to training alone: no part of a model that is trained. @default false */
+  readonly trainingOnly?: boolean;
 }
 
 /** One pass through a network: gives its parameters their values. */
 export interface Pass {
   /** Whether dropout drops and batch normalisation uses the batch's own statistics. */
   readonly training: boolean;
+  /** Whether the parts that are `checkpointed` are computed again for their gradients, rather than kept. @default false */
+  readonly checkpointing?: boolean;
   parameter(name: string): Tensor;
   /** Moves a buffer. */
   assign(name: string, value: Tensor): void;
@@ -58,6 +62,11 @@ export interface Network {
   readonly parameters: readonly ParameterSpec[];
   /** [N, ...spatial, C] -> logits: [N, classes] of a classifier, [N, ...spatial, classes] of a segmentation network */
   readonly forward: Layer;
+  /**
+   * For training with deep supervision (Lee et al., https://arxiv.org/abs/1409.5185): what `forward` gives, and logits of coarser levels
+   * of the decoder, [N, ...coarser, classes], the finest first. @default none
+   */
+  readonly levels?: (x: Tensor, pass: Pass) => readonly Tensor[];
   /** @default it cannot say where it has looked */
   readonly explanation?: Explanation;
   /** What MONAI's state dict holds beside weights and can be computed, by name: read over, and written with the weights. @default none */
@@ -78,6 +87,7 @@ export class Scope {
     private readonly declared: ParameterSpec[],
     private readonly counter: { sites: number },
     private readonly role: ParameterSpec['role'] = 'trained',
+    private readonly forTraining = false,
   ) {}
 
   static root(): Scope {
@@ -86,12 +96,17 @@ export class Scope {
 
   /** The scope of a module inside this one. */
   at(name: string | number): Scope {
-    return new Scope(`${this.path}${name}.`, this.declared, this.counter, this.role);
+    return new Scope(`${this.path}${name}.`, this.declared, this.counter, this.role, this.forTraining);
   }
 
   /** The same scope for layers that are declared and never used. */
   unused(): Scope {
     return new Scope(this.path, this.declared, this.counter, 'unused');
+  }
+
+  /** The same scope for layers that a trained model is without. */
+  trainingOnly(): Scope {
+    return new Scope(this.path, this.declared, this.counter, this.role, true);
   }
 
   /** The full name of what is declared here. */
@@ -107,7 +122,7 @@ export class Scope {
     { layout = 'same', role = this.role }: Partial<Pick<ParameterSpec, 'layout' | 'role'>> = {},
   ): string {
     const full = this.nameOf(name);
-    this.declared.push({ name: full, shape, layout, initial, role });
+    this.declared.push({ name: full, shape, layout, initial, role, ...(this.forTraining && { trainingOnly: true }) });
     return full;
   }
 
@@ -125,11 +140,10 @@ export class Scope {
 export function makePass(
   parameters: ReadonlyMap<string, Tensor>,
   buffers: ReadonlyMap<string, Variable>,
-  { training, key }: Pick<Pass, 'training' | 'key'>,
+  options: Omit<Pass, 'parameter' | 'assign'>,
 ): Pass {
   return {
-    training,
-    key,
+    ...options,
     parameter: (name) => parameters.get(name) ?? buffers.get(name)?.read() ?? missing(name),
     assign: (name, value) => (buffers.get(name) ?? missing(name)).assign(value),
   };

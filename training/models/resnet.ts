@@ -2,6 +2,7 @@
 // architecture, options and parameter names.
 
 import { relu } from '../ops/activation';
+import { checkpointed } from './checkpointing';
 import { pooledClassifier } from './explanation';
 import {
   batchNormalization,
@@ -104,7 +105,7 @@ function level(scope: Scope, index: number, channels: number, options: Complete)
   const blocks = Array.from({ length: options.layers[index] as number }, (_, block) => {
     const first = block === 0;
     const shape = { channels: first ? channels : filters, planes, stride: first && index > 0 ? 2 : 1 };
-    return residualBlock(scope.at(block), shape, options);
+    return checkpointed(scope, () => residualBlock(scope.at(block), shape, options));
   });
   return sequential(...blocks);
 }

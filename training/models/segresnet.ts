@@ -1,6 +1,8 @@
 // SegResNet (Myronenko, https://arxiv.org/abs/1810.11654) for segmentation: MONAI's architecture, options and parameter names.
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { UserError } from '../errors';
+import { checkpointed } from './checkpointing';
+import { supervisionHeads } from './deep-supervision';
 import {
   type ActivationName,
   activation,
@@ -38,6 +40,8 @@ export interface SegResNetOptions {
   readonly upsampleMode?: UpsampleMode;
   /** Whether the features become logits; without it the network gives its features, [N, ...spatial, initFilters]. @default true */
   readonly convFinal?: boolean;
+  /** Levels of the decoder beside the finest that are taught while training: deep supervision. @default 0 */
+  readonly supervisedLevels?: number;
 }
 
 type Complete = Required<SegResNetOptions>;
@@ -55,12 +59,14 @@ function conv(
 /** Twice normalisation, activation and convolution, added to what came in. */
 function residualBlock(scope: Scope, channels: number, options: Complete): Layer {
   const act = activation(scope.at('act'), options.activation);
-  const branch = sequential(
-    normalization(scope.at('norm1'), options.norm, channels, act),
-    conv(scope.at('conv1'), channels, channels, options),
-    normalization(scope.at('norm2'), options.norm, channels, act),
-    conv(scope.at('conv2'), channels, channels, options),
-  );
+  const half = (number: 1 | 2) =>
+    checkpointed(scope, () =>
+      sequential(
+        normalization(scope.at(`norm${number}`), options.norm, channels, act),
+        conv(scope.at(`conv${number}`), channels, channels, options),
+      ),
+    );
+  const branch = sequential(half(1), half(2));
   return (x, pass) => branch(x, pass).add(x);
 }
 
@@ -68,15 +74,19 @@ function blocks(scope: Scope, first: number, count: number, channels: number, op
   return Array.from({ length: count }, (_, index) => residualBlock(scope.at(first + index), channels, options));
 }
 
-/** Halves the sides, but for the first level, then the level's blocks. */
-function downLevel(scope: Scope, level: number, options: Complete): Layer {
+/** The first filters, or below the first level half the sides; then the level's blocks. */
+function downLevel(root: Scope, level: number, options: Complete): Layer {
   const channels = options.initFilters * 2 ** level;
-  const halve = level === 0 ? [] : [conv(scope.at(0), channels / 2, channels, options, { stride: 2 })];
-  return sequential(...halve, ...blocks(scope, 1, options.blocksDown[level] as number, channels, options));
+  const scope = root.at('down_layers').at(level);
+  const begin =
+    level === 0
+      ? [conv(root.at('convInit'), options.inChannels, channels, options), dropping(root, options.dropout, true)]
+      : [conv(scope.at(0), channels / 2, channels, options, { stride: 2 })];
+  return sequential(...begin, ...blocks(scope, 1, options.blocksDown[level] as number, channels, options));
 }
 
 /** Doubles the sides, adds the features of the same level on the way down, then the level's blocks. */
-function upLevel(root: Scope, index: number, options: Complete): (x: Tensor, skip: Tensor, pass: Pass) => Tensor {
+function upLevel(root: Scope, index: number, options: Complete) {
   const channels = options.initFilters * 2 ** (options.blocksUp.length - index - 1);
   const up = root.at('up_samples').at(index);
   const double = sequential(
@@ -86,7 +96,7 @@ function upLevel(root: Scope, index: number, options: Complete): (x: Tensor, ski
   const refine = sequential(
     ...blocks(root.at('up_layers').at(index), 0, options.blocksUp[index] as number, channels, options),
   );
-  return (x, skip, pass) => refine(double(x, pass).add(skip), pass);
+  return ([x, skip]: readonly [Tensor, Tensor], pass: Pass) => refine(double(x, pass).add(skip), pass);
 }
 
 function check({ blocksDown, blocksUp }: Complete): void {
@@ -113,29 +123,39 @@ export function segresnet(options: SegResNetOptions): Network {
     dropout: 0,
     upsampleMode: 'nontrainable',
     convFinal: true,
+    supervisedLevels: 0,
     ...options,
   };
   check(complete);
   const { initFilters, convFinal, blocksDown, blocksUp } = complete;
   const root = Scope.root();
-  const begin = sequential(
-    conv(root.at('convInit'), complete.inChannels, initFilters, complete),
-    dropping(root, complete.dropout, true),
-  );
-  const down = blocksDown.map((_, level) => downLevel(root.at('down_layers').at(level), level, complete));
-  const up = blocksUp.map((_, index) => upLevel(root, index, complete));
+  const down = blocksDown.map((_, level) => checkpointed(root, () => downLevel(root, level, complete)));
+  const up = blocksUp.map((_, index) => checkpointed(root, () => upLevel(root, index, complete)));
   const final = convFinal ? root.at('conv_final') : root.at('conv_final').unused();
-  const end = sequential(
-    normalization(final.at(0), complete.norm, initFilters, activation(final.at(1), complete.activation)),
-    conv(final.at(2), initFilters, complete.classes, complete, { kernel: 1, padding: 0, bias: true }),
+  const end = checkpointed(root, () =>
+    sequential(
+      normalization(final.at(0), complete.norm, initFilters, activation(final.at(1), complete.activation)),
+      conv(final.at(2), initFilters, complete.classes, complete, { kernel: 1, padding: 0, bias: true }),
+    ),
   );
-  const forward: Layer = (images, pass) => {
+  const heads = supervisionHeads(root, complete.supervisedLevels, {
+    ...{ network: 'SegResNet', classes: complete.classes, spatialDims: complete.spatialDims },
+    channels: blocksUp.slice(1).map((_, level) => initFilters * 2 ** (level + 1)),
+  });
+  /** Features of all levels on the way up, the finest first. */
+  const decoded = (images: Tensor, pass: Pass): Tensor[] => {
     requireMultiples('SegResNet', images, 2 ** blocksUp.length);
-    const features = [begin(images, pass)];
-    for (const level of down) features.push(level(features.at(-1) as Tensor, pass));
-    let x = features.pop() as Tensor;
-    for (const level of up) x = level(x, features.pop() as Tensor, pass);
-    return convFinal ? end(x, pass) : x;
+    const features: Tensor[] = [];
+    for (const level of down) features.push(level(features.at(-1) ?? images, pass));
+    const results = [features.pop() as Tensor];
+    for (const level of up) results.unshift(level([results[0] as Tensor, features.pop() as Tensor], pass));
+    return results;
   };
-  return { parameters: root.parameters, forward };
+  const finish: Layer = (x, pass) => (convFinal ? end(x, pass) : x);
+  const forward: Layer = (images, pass) => finish(decoded(images, pass)[0] as Tensor, pass);
+  const levels = (images: Tensor, pass: Pass) => {
+    const [finest, ...coarser] = decoded(images, pass) as [Tensor, ...Tensor[]];
+    return [finish(finest, pass), ...heads.map((head, index) => head(coarser[index] as Tensor, pass))];
+  };
+  return { parameters: root.parameters, forward, ...(heads.length > 0 && { levels }) };
 }

@@ -2,6 +2,7 @@
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { UserError } from '../errors';
 import { concat } from '../ops/layout';
+import { checkpointed } from './checkpointing';
 import {
   activation,
   convolution,
@@ -71,7 +72,7 @@ function upBlock(scope: Scope, channels: number, filters: number, options: Compl
   const window = { kernel: 2, stride: 2, spatialDims };
   const double = transposedConvolution(scope.at('transp_conv').at('conv'), channels, filters, window);
   const refine = residualBlock(scope.at('conv_block'), 2 * filters, filters, options);
-  return (x: Tensor, skip: Tensor, pass: Pass): Tensor =>
+  return ([x, skip]: readonly [Tensor, Tensor], pass: Pass): Tensor =>
     refine(concat([double(x, pass), skip], spatialDims + 1), pass);
 }
 
@@ -103,7 +104,7 @@ export function swinUNETR(options: SwinUNETROptions): Network {
   const root = Scope.root();
   const transformer = swin(root.at('swinViT'), 'swinViT', complete);
   const encoder = (name: string, channels: number, filters: number) =>
-    residualBlock(root.at(name).at('layer'), channels, filters, complete);
+    checkpointed(root, () => residualBlock(root.at(name).at('layer'), channels, filters, complete));
   const encoders = [
     encoder('encoder1', inChannels, size),
     encoder('encoder2', size, size),
@@ -116,7 +117,7 @@ export function swinUNETR(options: SwinUNETROptions): Network {
   const decoders = [5, 4, 3, 2, 1].map((number) => {
     const filters = size * 2 ** Math.max(0, number - 2);
     const channels = number === 1 ? size : 2 * filters;
-    return upBlock(root.at(`decoder${number}`), channels, filters, complete);
+    return checkpointed(root, () => upBlock(root.at(`decoder${number}`), channels, filters, complete));
   });
   const out = convolution(root.at('out').at('conv').at('conv'), size, classes, { kernel: 1, bias: true, spatialDims });
   const forward: Layer = (images, pass) => {
@@ -125,7 +126,7 @@ export function swinUNETR(options: SwinUNETROptions): Network {
       (encoders[index] as Layer)(features, pass),
     );
     let x = skips.pop() as Tensor;
-    for (const decoder of decoders) x = decoder(x, skips.pop() as Tensor, pass);
+    for (const decoder of decoders) x = decoder([x, skips.pop() as Tensor], pass);
     return out(x, pass);
   };
   return { parameters: root.parameters, forward, constants: transformer.constants };

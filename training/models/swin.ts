@@ -8,6 +8,7 @@ import { selfAttention } from '../ops/linear';
 import { layerNorm } from '../ops/normalization';
 import { filled, whole } from '../ops/op';
 import { windowSoftmax } from '../ops/window-softmax';
+import { checkpointed } from './checkpointing';
 import {
   ACTIVATIONS,
   convolution,
@@ -173,21 +174,11 @@ interface BlockShape {
   readonly dropPath: number;
 }
 
-/** Attention within windows and a perceptron, each on normalised tokens and added to them. */
-function swinBlock(scope: Scope, { width, heads, shifted, dropPath }: BlockShape, options: SwinOptions): Layer {
-  const hidden = Math.floor(width * options.mlpRatio);
+/** Attention within windows, on normalised tokens and added to them. */
+function attending(scope: Scope, { width, heads, shifted, dropPath }: BlockShape, options: SwinOptions): Layer {
   const norm1 = layerNormalization(scope.at('norm1'), width);
   const attention = windowAttention(scope.at('attn'), width, heads, options);
-  const drop = [droppingPath(scope, dropPath), droppingPath(scope, dropPath)] as const;
-  const think = sequential(
-    layerNormalization(scope.at('norm2'), width),
-    dense(scope.at('mlp').at('linear1'), width, hidden),
-    ACTIVATIONS.gelu,
-    dropping(scope, options.dropout),
-    dense(scope.at('mlp').at('linear2'), hidden, width),
-    dropping(scope, options.dropout),
-    drop[1],
-  );
+  const drop = droppingPath(scope, dropPath);
   const attend: Layer = (x, pass) => {
     const volume = x.shape.slice(1, -1);
     const axes = volume.map((_, axis) => axis + 1);
@@ -202,10 +193,29 @@ function swinBlock(scope: Scope, { width, heads, shifted, dropPath }: BlockShape
     const joined = join(attended, windows);
     return crop(moved ? roll(joined, windows.shift, axes) : joined, x.shape.slice(1));
   };
-  return (x, pass) => {
-    const attended = x.add(drop[0](attend(x, pass), pass));
-    return attended.add(think(attended, pass));
-  };
+  return (x, pass) => x.add(drop(attend(x, pass), pass));
+}
+
+/** A perceptron on normalised tokens, added to them. */
+function thinking(scope: Scope, { width, dropPath }: BlockShape, options: SwinOptions): Layer {
+  const hidden = Math.floor(width * options.mlpRatio);
+  const think = sequential(
+    layerNormalization(scope.at('norm2'), width),
+    dense(scope.at('mlp').at('linear1'), width, hidden),
+    ACTIVATIONS.gelu,
+    dropping(scope, options.dropout),
+    dense(scope.at('mlp').at('linear2'), hidden, width),
+    dropping(scope, options.dropout),
+    droppingPath(scope, dropPath),
+  );
+  return (x, pass) => x.add(think(x, pass));
+}
+
+function swinBlock(scope: Scope, shape: BlockShape, options: SwinOptions): Layer {
+  return sequential(
+    checkpointed(scope, () => attending(scope, shape, options)),
+    checkpointed(scope, () => thinking(scope, shape, options)),
+  );
 }
 
 /** In which order MONAI lists the corners of a 2 x 2 x 2 cube (its PatchMerging of version 0.9.0), or of a square. */

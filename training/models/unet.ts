@@ -1,8 +1,11 @@
 // UNet (Ronneberger et al., https://arxiv.org/abs/1505.04597) with residual units (Kerfoot et al.,
 // https://doi.org/10.1007/978-3-030-12029-0_40) for segmentation: MONAI's architecture, options and parameter names.
+import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { UserError } from '../errors';
 import { type PerAxis, perAxis } from '../ops/convolution';
 import { concat } from '../ops/layout';
+import { checkpointed } from './checkpointing';
+import { supervisionHeads } from './deep-supervision';
 import {
   type Activation,
   activation,
@@ -15,7 +18,7 @@ import {
   sequential,
   transposedConvolution,
 } from './layers';
-import { type Layer, type Network, Scope } from './network';
+import { type Layer, type Network, type Pass, Scope } from './network';
 
 export interface UNetOptions {
   readonly inChannels: number;
@@ -38,6 +41,8 @@ export interface UNetOptions {
   readonly activation?: Activation['name'];
   /** Share of activations that are dropped after each normalisation. @default 0 */
   readonly dropout?: number;
+  /** Levels of the decoder beside the finest that are taught while training: deep supervision. @default 0 */
+  readonly supervisedLevels?: number;
 }
 
 type Complete = Required<UNetOptions>;
@@ -97,9 +102,9 @@ function residualUnit(scope: Scope, count: number, shape: Shape, options: Comple
 
 function downLayer(scope: Scope, shape: Shape, options: Complete): Layer {
   const { residualUnits } = options;
-  return residualUnits > 0
-    ? residualUnit(scope, residualUnits, shape, options)
-    : convolutionBlock(scope, shape, options);
+  return checkpointed(scope, () =>
+    residualUnits > 0 ? residualUnit(scope, residualUnits, shape, options) : convolutionBlock(scope, shape, options),
+  );
 }
 
 function upLayer(scope: Scope, shape: Shape, top: boolean, options: Complete): Layer {
@@ -111,8 +116,11 @@ function upLayer(scope: Scope, shape: Shape, top: boolean, options: Complete): L
   );
 }
 
+/** A part of the network that gives features of all levels on its way up, the finest first. */
+type Levels = (x: Tensor, pass: Pass) => Tensor[];
+
 /** A level and all below it: down, what is below beside what came down, and up again. */
-function level(scope: Scope, index: number, inputs: number, outputs: number, options: Complete): Layer {
+function level(scope: Scope, index: number, inputs: number, outputs: number, options: Complete): Levels {
   const channels = options.channels[index] as number;
   const stride = options.strides[index] as number;
   const below = options.channels[index + 1] as number;
@@ -120,14 +128,22 @@ function level(scope: Scope, index: number, inputs: number, outputs: number, opt
   const down = downLayer(scope.at(0), { channels: inputs, filters: channels, stride }, options);
   const inner = scope.at(1).at('submodule');
   const submodule = bottom
-    ? downLayer(inner, { channels, filters: below, stride: 1 }, options)
+    ? inList(downLayer(inner, { channels, filters: below, stride: 1 }, options))
     : level(inner, index + 1, channels, channels, options);
   const together = channels + (bottom ? below : channels);
-  const up = upLayer(scope.at(2), { channels: together, filters: outputs, stride }, index === 0, options);
+  const up = checkpointed(scope, () => {
+    const layer = upLayer(scope.at(2), { channels: together, filters: outputs, stride }, index === 0, options);
+    return (features: readonly Tensor[], pass: Pass) => layer(concat(features, options.spatialDims + 1), pass);
+  });
   return (x, pass) => {
     const features = down(x, pass);
-    return up(concat([features, submodule(features, pass)], features.rank - 1), pass);
+    const results = submodule(features, pass);
+    return [up([features, results[0] as Tensor], pass), ...results];
   };
+}
+
+function inList(layer: Layer): Levels {
+  return (x, pass) => [layer(x, pass)];
 }
 
 function check({ channels, strides, kernelSize, upKernelSize, spatialDims }: Complete): void {
@@ -163,15 +179,25 @@ export function unet(options: UNetOptions): Network {
     norm: { name: 'instance' },
     activation: 'prelu',
     dropout: 0,
+    supervisedLevels: 0,
     ...options,
   };
   check(complete);
   const root = Scope.root();
   const model = level(root.at('model'), 0, complete.inChannels, complete.classes, complete);
   const shrunk = complete.strides.reduce((product, stride) => product * stride, 1);
-  const forward: Layer = (images, pass) => {
+  const heads = supervisionHeads(root, complete.supervisedLevels, {
+    ...{ network: 'UNet', classes: complete.classes, spatialDims: complete.spatialDims },
+    channels: complete.channels.slice(0, -2),
+  });
+  const decoded: Levels = (images, pass) => {
     requireMultiples('UNet', images, shrunk);
     return model(images, pass);
   };
-  return { parameters: root.parameters, forward };
+  const forward: Layer = (images, pass) => decoded(images, pass)[0] as Tensor;
+  const levels: Levels = (images, pass) => {
+    const [logits, ...coarser] = decoded(images, pass) as [Tensor, ...Tensor[]];
+    return [logits, ...heads.map((head, index) => head(coarser[index] as Tensor, pass))];
+  };
+  return { parameters: root.parameters, forward, ...(heads.length > 0 && { levels }) };
 }

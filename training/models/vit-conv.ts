@@ -5,6 +5,7 @@ import { UserError } from '../errors';
 import { addToEach, concat, first, pad, reshape } from '../ops/layout';
 import { type SeeAttention, selfAttention } from '../ops/linear';
 import { filled } from '../ops/op';
+import { checkpointed } from './checkpointing';
 import { explainByAttention } from './explanation';
 import {
   ACTIVATIONS,
@@ -126,7 +127,9 @@ export function convStemViT(options: ConvStemViTOptions): Network {
   const classToken = root.parameter('cls', [1, 1, hiddenSize], SMALL);
   const position = root.parameter('pos', [1, tokens + 1, hiddenSize], SMALL);
   const stem = convolutionalStem(root.at('stem'), complete);
-  const blocks = Array.from({ length: layers }, (_, index) => transformerBlock(root.at('blocks').at(index), complete));
+  const blocks = Array.from({ length: layers }, (_, index) =>
+    checkpointed(root, () => transformerBlock(root.at('blocks').at(index), complete)),
+  );
   const summarise = sequential(layerNormalization(root.at('norm'), hiddenSize), first);
   const head = dense(root.at('head'), hiddenSize, classes);
 

@@ -4,6 +4,7 @@ import { UserError } from '../errors';
 import { addToEach, concat, crop, first, pad, reshape, transpose } from '../ops/layout';
 import { linear, type SeeAttention, selfAttention } from '../ops/linear';
 import { filled } from '../ops/op';
+import { checkpointed } from './checkpointing';
 import { explainByAttention } from './explanation';
 import { ACTIVATIONS, defaultUniform, dense, dropping, layerNormalization, sequential } from './layers';
 import { type Layer, type Network, type Pass, Scope } from './network';
@@ -131,7 +132,7 @@ export function vit(options: ViTOptions): Network {
   });
   const dropEmbedding = dropping(root, complete.dropout);
   const blocks = Array.from({ length: complete.layers }, (_, index) =>
-    transformerBlock(root.at('blocks').at(index), complete),
+    checkpointed(root, () => transformerBlock(root.at('blocks').at(index), complete)),
   );
   const norm = layerNormalization(root.at('norm'), hiddenSize);
   const classToken = root.parameter('cls_token', [1, 1, hiddenSize], { kind: 'constant', value: 0 });

@@ -30,6 +30,8 @@ export interface TensorflowBinding {
   tensorDataSync(id: number): tfjs.backend_util.BackendValues;
   executeOp(name: string, attributes: OpAttribute[], inputs: number[], outputs: number): TensorMetadata[];
   isUsingGpuDevice(): boolean;
+  /** The same tensors, not there before all of them are. Only of a binding that records: executed, ops come one after the other anyway. */
+  together?(ids: number[]): TensorMetadata[];
 }
 
 export interface TensorMetadata {

@@ -87,7 +87,8 @@ const moments = new WeakMap<Tensor, Statistics>();
 /** Mean and biased variance of each channel, computed once for a tensor. Not differentiated: who normalises by them does that. */
 export function momentsOf(x: Tensor): Statistics {
   let known = moments.get(x);
-  if (known === undefined) {
+  // what was worked out inside of a part that is computed again is gone with it
+  if (known === undefined || known.mean.isDisposed) {
     const [mean, variance] = ops('ScanlineMoments', [x], { T: float32 }, 2) as [Tensor, Tensor];
     known = { mean, variance };
     moments.set(x, known);

@@ -3,7 +3,7 @@ import { decodeImage, type ImageSize } from '../data/decode';
 import { decodeDicomImage } from '../data/dicom-image';
 import { isDicomFile } from '../data/volumes/dicom-file';
 import type { OpenClassifier } from '../engine/artifact';
-import { interpret, type Prediction } from '../engine/predict';
+import { interpret, type Prediction } from '../engine/prediction/predict';
 import { onlyFile, writeJson } from './answers';
 import { mapOf, overlay, rowsOf } from './explanations';
 import { Refusal } from './refusal';
@@ -58,10 +58,15 @@ function pixelsOf(pixels: unknown, { height, width, channels }: ImageSize): Floa
   return numbers;
 }
 
+/** How the files begin that are handed to the decoder; what else it knows, SVG above all, could make it read other files or never end. */
+const PICTURES = [Buffer.from('89504e470d0a1a0a', 'hex'), Buffer.from('ffd8ff', 'hex')];
+
 /** The pixels of a file at the network's size. @throws Refusal where it cannot be read */
 async function pixelsOfFile(bytes: Buffer, size: ImageSize, maxPixels: number): Promise<Float32Array> {
   try {
     if (isDicomFile(bytes)) return await decodeDicomImage(bytes, size, maxPixels);
+    if (!PICTURES.some((magic) => bytes.subarray(0, magic.length).equals(magic)))
+      throw new Error('it is neither PNG nor JPEG nor DICOM');
     return Float32Array.from(await decodeImage(bytes, size, maxPixels));
   } catch (error) {
     throw new Refusal(`the image cannot be read: ${(error as Error).message}`);

@@ -6,8 +6,8 @@ import type { Instance } from './served-model';
 const MOST_INSTANCES = 1024;
 
 const FORMS =
-  'JSON is {"image": "base64 of a file"}, {"pixels": [[...], ...]}, or a list of such objects as {"instances": [...]}; ' +
-  'application/jsonlines has such an object on each line';
+  'JSON is {"image": "base64 of a file"}, {"pixels": [[...], ...]}, or a list of such, also as {"instances": [...]}, where pixels may stand by ' +
+  'themselves; application/jsonlines has one on each line';
 
 export interface Instances {
   readonly instances: readonly Instance[];
@@ -27,6 +27,7 @@ function parse(text: string, what: string): unknown {
 const BASE64 = /^[A-Za-z0-9+/_-]+={0,2}$/;
 
 function toInstance(value: unknown, where: string): Instance {
+  if (Array.isArray(value)) return { kind: 'pixels', pixels: value };
   const { image, pixels } = (value ?? {}) as { image?: unknown; pixels?: unknown };
   if (typeof image === 'string') {
     const encoded = image.replace(/^data:[^,]*;base64,/, '').replace(/\s+/g, '');
@@ -49,7 +50,9 @@ export function readInstances(type: string, body: Buffer): Instances {
   if (body.length === 0) throw new Refusal(`the body is empty. Send a file, or JSON. ${FORMS}.`);
   if (type === 'application/json') {
     const value = parse(body.toString('utf8'), 'the body');
-    const list = (value as { instances?: unknown } | null)?.instances;
+    // a list of rows is pixels
+    const isBareList = Array.isArray(value) && !Array.isArray(value[0]);
+    const list = isBareList ? value : (value as { instances?: unknown } | null)?.instances;
     if (!Array.isArray(list)) return { instances: [toInstance(value, 'the body')], single: true };
     return { instances: limited(list).map((entry, i) => toInstance(entry, `instances[${i}]`)), single: false };
   }

@@ -7,7 +7,7 @@ import { prepareTransforms } from '../data/volumes/recipe';
 import { applyTransforms } from '../data/volumes/transforms';
 import { type Sample, spacingOf, voxels } from '../data/volumes/volume';
 import type { OpenModel, SegmenterConfig } from '../engine/artifact';
-import { labelClasses, type Mask, maskOf } from '../engine/predict-volumes';
+import { labelClasses, type Mask, maskOf } from '../engine/prediction/predict-volumes';
 import { onlyFile, writeJson } from './answers';
 import { Refusal } from './refusal';
 import type { Asked, Instance, ServedModel } from './served-model';

@@ -83,9 +83,11 @@ function contentTypeOf({ headers }: FastifyRequest, model: ModelDescription): st
 }
 
 function acceptedType({ headers }: FastifyRequest, model: ModelDescription): string {
-  const type = new Negotiator({ headers }).mediaType([...model.produces]);
+  // an empty header is none
+  const { accept = '' } = headers;
+  const type = new Negotiator({ headers: { accept: accept.trim() || '*/*' } }).mediaType([...model.produces]);
   if (type !== undefined) return type;
-  throw new Refusal(`Accept ${headers.accept} cannot be given; this model gives ${model.produces.join(', ')}.`, 406);
+  throw new Refusal(`Accept ${accept} cannot be given; this model gives ${model.produces.join(', ')}.`, 406);
 }
 
 /** What SageMaker passes on of what a client asks besides: InvokeEndpoint's CustomAttributes. */
@@ -162,7 +164,7 @@ function answerErrors(server: FastifyInstance): void {
 
 function logRequests(server: FastifyInstance, monitoring: Monitoring, isLogged: boolean): void {
   server.addHook('onResponse', async (request, reply) => {
-    if (request.url !== '/invocations') return;
+    if (request.url.split('?')[0] !== '/invocations') return;
     monitoring.request(reply.statusCode, reply.elapsedTime / 1000);
     if (!isLogged) return;
     const line = {

@@ -1,6 +1,6 @@
 // A worker of the server: a process of its own that decodes, runs the model and writes answers, so that the server outlives what breaks it.
 import { classifies, type OpenModel, type SegmenterConfig } from '../engine/artifact';
-import { openForInference } from '../engine/predict';
+import { openForInference } from '../engine/prediction/predict';
 import { UserError } from '../errors';
 import { Batcher } from './batcher';
 import { serveClassifier } from './classifier';

@@ -17,11 +17,11 @@ import {
   type OpenModel,
   type SegmenterConfig,
 } from '../../../training/engine/artifact';
-import { evaluate } from '../../../training/engine/inference';
-import { openForInference } from '../../../training/engine/predict';
-import { inferenceLoader } from '../../../training/engine/predict-volumes';
-import { modelQualityReport, segmentationReport } from '../../../training/engine/report';
-import { evaluateVolumes } from '../../../training/engine/segmentation';
+import { evaluate } from '../../../training/engine/prediction/inference';
+import { openForInference } from '../../../training/engine/prediction/predict';
+import { inferenceLoader } from '../../../training/engine/prediction/predict-volumes';
+import { modelQualityReport, segmentationReport } from '../../../training/engine/prediction/report';
+import { evaluateVolumes } from '../../../training/engine/prediction/segmentation';
 
 /** Threads that read images or volumes. */
 const WORKERS = 2;

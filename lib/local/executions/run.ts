@@ -4,8 +4,8 @@ import type { DescribePipelineExecutionResponse, PipelineExecutionStep } from '@
 import { allSteps, dependenciesOf, type StepDefinition } from '../../pipeline';
 import { nameOf, unique } from '../names';
 import type { Definition } from '../pipelines';
-import { follow, holds, resolve, type Values } from '../resolve';
 import type { FolderS3 } from '../s3';
+import { follow, holds, resolve, type Values } from './resolve';
 import { chosen } from './selection';
 import type { Outcome, StepType } from './step-types';
 

@@ -1,11 +1,11 @@
 // How a step of each type runs on this machine: what is asked of which service, and what became of it.
 import type { PipelineExecutionStep } from '@aws-sdk/client-sagemaker';
 import type { StepDefinition } from '../../pipeline';
-import type { Endpoints } from '../endpoints';
 import type { ProcessingJobs } from '../jobs/processing-jobs';
 import type { TrainingJobs } from '../jobs/training-jobs';
+import type { Endpoints } from '../models/endpoints';
+import type { Registry } from '../models/registry';
 import { nameOf } from '../names';
-import type { Registry } from '../registry';
 
 type Metadata = PipelineExecutionStep['Metadata'];
 

@@ -2,9 +2,9 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CreateProcessingJobRequest, DescribeProcessingJobResponse } from '@aws-sdk/client-sagemaker';
-import type { Executor } from '../executor';
 import { arn, insideOptMl } from '../names';
 import type { FolderS3 } from '../s3';
+import type { Executor } from './executor';
 import { isUnfinished, JobRunner, LOST, requireOneInstance, tooLong, writeJson } from './runner';
 
 export class ProcessingJobs {

@@ -2,9 +2,9 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { invalid, notFound, ServiceError } from '../errors';
-import type { Executor, RunningContainer } from '../executor';
 import { ACCOUNT, REGION, requireName } from '../names';
 import { Collection } from '../store';
+import type { Executor, RunningContainer } from './executor';
 
 /** Characters of a failure file that SageMaker shows. */
 const FAILURE_LENGTH = 1024;

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import type { Channel, CreateTrainingJobRequest, DescribeTrainingJobResponse } from '@aws-sdk/client-sagemaker';
 import { create } from 'tar';
 import { invalid } from '../errors';
-import type { Executor } from '../executor';
-import { LogMetrics } from '../metrics';
 import { arn, insideOptMl, requireChannelName } from '../names';
 import type { FolderS3 } from '../s3';
+import type { Executor } from './executor';
+import { LogMetrics } from './metrics';
 import { isUnfinished, JobRunner, LOST, requireOneInstance, tooLong, writeJson } from './runner';
 
 export class TrainingJobs {

@@ -1,7 +1,7 @@
 // Builds images with docker, buildah or podman.
 import { join } from 'node:path';
 import { RegionInfo } from 'aws-cdk-lib/region-info';
-import { type ContainerTool, runTool } from '../../local/container-tool';
+import { type ContainerTool, runTool } from '../../local/jobs/container-tool';
 import { OperationError } from '../errors';
 import { type Credentials, ecrCredentials, ecrRegistry, registryHost, withCredentials } from './registry';
 
@@ -11,6 +11,8 @@ export interface BuildOptions {
   readonly folder: string;
   /** Of the Dockerfile, in the context. @default Dockerfile */
   readonly file?: string;
+  /** The stage that becomes the image. @default the last */
+  readonly target?: string;
   /** The name that the image gets. */
   readonly tag: string;
   /** What the image stands on, for the ARG BASE_IMAGE. @default the Dockerfile's */
@@ -21,6 +23,8 @@ export interface BuildOptions {
   readonly secrets?: readonly string[];
   /** @default none */
   readonly labels?: Readonly<Record<string, string>>;
+  /** Whether layers of earlier builds are taken where nothing has changed. @default true */
+  readonly cache?: boolean;
   /** Gets each line that the tool prints. */
   readonly onLine?: (line: string) => void;
 }
@@ -30,7 +34,8 @@ const SOURCE_DATE = process.env.SOURCE_DATE_EPOCH ?? '0';
 
 /** The command line of a build, without the tool. */
 export function buildCommand(options: BuildOptions): string[] {
-  const { tool, folder, file = 'Dockerfile', tag, baseImage, buildArguments = {}, secrets = [], labels = {} } = options;
+  const { tool, folder, file = 'Dockerfile', target, tag, baseImage } = options;
+  const { buildArguments = {}, secrets = [], labels = {}, cache = true } = options;
   const given = { ...buildArguments, ...(baseImage !== undefined && { BASE_IMAGE: baseImage }) };
   const pairs = (option: string, values: Readonly<Record<string, string>>) =>
     Object.entries(values).flatMap(([key, value]) => [option, `${key}=${value}`]);
@@ -41,7 +46,9 @@ export function buildCommand(options: BuildOptions): string[] {
       : ['--format', 'docker', '--layers', '--timestamp', SOURCE_DATE];
   return [
     ...['build', '--platform', 'linux/amd64', '--tag', tag, '--file', join(folder, file)],
+    ...(target === undefined ? [] : ['--target', target]),
     ...own,
+    ...(cache ? [] : ['--no-cache']),
     ...pairs('--build-arg', given),
     ...pairs('--label', labels),
     ...secrets.flatMap((secret) => ['--secret', secret]),

@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ContainerTool, imageId, runTool } from '../../local/container-tool';
+import { type ContainerTool, imageId, runTool } from '../../local/jobs/container-tool';
 import { OperationError } from '../errors';
 import { ecrCredentials, ensureRepository, taggedDigest, withCredentials } from './registry';
 

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { FileSystem, IgnoreMode } from 'aws-cdk-lib';
-import { type ContainerTool, imageLabel } from '../../local/container-tool';
+import { type ContainerTool, imageLabel } from '../../local/jobs/container-tool';
 import { OperationError } from '../errors';
 import { type BuildOptions, buildImage } from './build';
 
@@ -10,16 +10,22 @@ import { type BuildOptions, buildImage } from './build';
 export const SOURCES_LABEL = 'scanline.sources';
 
 /** What an image is built from. */
-export type Recipe = Pick<BuildOptions, 'folder' | 'file' | 'tag' | 'buildArguments'>;
+export type Recipe = Pick<BuildOptions, 'folder' | 'file' | 'target' | 'tag' | 'buildArguments'>;
 
 export type Tensorflow = 'cpu' | 'gpu';
 
-/** Scanline's own image. @param folder of this package */
-export function ownRecipe(folder: string, tensorflow: Tensorflow): Recipe {
+/** Scanline's own images: stages of one Dockerfile. */
+export const OWN_IMAGES = ['byoc', 'script-mode'] as const;
+
+export type OwnImage = (typeof OWN_IMAGES)[number];
+
+/** One of Scanline's own images. @param folder of this package */
+export function ownRecipe(folder: string, image: OwnImage, tensorflow: Tensorflow): Recipe {
   return {
     folder,
     file: 'containers/byoc/Dockerfile',
-    tag: `scanline/byoc:${tensorflow}`,
+    target: image,
+    tag: `scanline/${image}:${tensorflow}`,
     buildArguments: { TENSORFLOW: tensorflow },
   };
 }
@@ -40,17 +46,17 @@ export function folderRecipe(folder: string): Recipe {
   return { folder, tag: `scanline-local/${name}-${place}` };
 }
 
-/** Of the build context and the build arguments, as `cdk deploy` tells images apart. */
-export function sourcesOf({ folder, buildArguments = {} }: Recipe): string {
+/** Of the build context, the stage and the build arguments, as `cdk deploy` tells images apart. */
+export function sourcesOf({ folder, target, buildArguments = {} }: Recipe): string {
   const ignoreFile = join(folder, '.dockerignore');
   return FileSystem.fingerprint(folder, {
     exclude: existsSync(ignoreFile) ? readFileSync(ignoreFile, 'utf8').split('\n') : [],
     ignoreMode: IgnoreMode.DOCKER,
-    extraHash: JSON.stringify(buildArguments),
+    extraHash: JSON.stringify({ target, buildArguments }),
   });
 }
 
-export type RecipeOptions = Pick<BuildOptions, 'tool' | 'baseImage' | 'secrets' | 'onLine'>;
+export type RecipeOptions = Pick<BuildOptions, 'tool' | 'baseImage' | 'secrets' | 'cache' | 'onLine'>;
 
 /** What mirrors need is said in the environment too, for commands that build on the way to something else. */
 function ofEnvironment(): Pick<BuildOptions, 'baseImage' | 'secrets'> {

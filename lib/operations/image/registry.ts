@@ -13,7 +13,7 @@ import {
   PutLifecyclePolicyCommand,
   type Repository,
 } from '@aws-sdk/client-ecr';
-import type { ContainerTool } from '../../local/container-tool';
+import type { ContainerTool } from '../../local/jobs/container-tool';
 import { OperationError } from '../errors';
 
 /** A registry of ECR by its host: its account, its region. FIPS and China's partitions have the same form. */
@@ -195,6 +195,13 @@ export async function withCredentials<Result>(
 ): Promise<Result> {
   if (credentials.length === 0) return body({});
   const folder = mkdtempSync(join(tmpdir(), 'scanline-login-'));
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  // without it, who interrupts a long push would leave the password behind
+  const interrupted = (signal: NodeJS.Signals) => {
+    remove();
+    process.kill(process.pid, signal);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupted);
   try {
     const file = join(folder, 'config.json');
     const own = readAuthFile(ownAuthFile(tool));
@@ -209,6 +216,7 @@ export async function withCredentials<Result>(
     writeFileSync(file, JSON.stringify(merged), { mode: 0o600 });
     return await body(tool === 'docker' ? { DOCKER_CONFIG: folder, ...dockerHost() } : { REGISTRY_AUTH_FILE: file });
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, interrupted);
+    remove();
   }
 }

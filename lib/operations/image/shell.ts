@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ContainerTool, runTool } from '../../local/container-tool';
+import { type ContainerTool, runTool } from '../../local/jobs/container-tool';
 
 /** Where the image has its bill of materials (containers/byoc/sbom.ts). */
 const BILL = '/opt/scanline/sbom.cdx.json';

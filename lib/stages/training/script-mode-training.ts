@@ -32,9 +32,9 @@ export interface ScriptModeTrainingProps extends TrainingSettings, SourceProps, 
   /** The rest of the image's tag, e.g. cu126-ubuntu22.04-sagemaker. @default as AWS's Python SDK has it */
   readonly containerVersion?: string;
   /**
-   * An image of one's own, or its URI: with sagemaker-training, or for a .ts or .js entry point one made from ours.
+   * An image of one's own, or its URI: with sagemaker-training, or for a .ts or .js entry point one made from ours (ByocImage.scriptMode).
    *
-   * @default AWS's of the framework; ours for a .ts or .js entry point
+   * @default AWS's of the framework; ByocImage.scriptMode for a .ts or .js entry point
    */
   readonly image?: ByocImage | string;
   /** What the script takes on its command line. @default none */
@@ -181,7 +181,7 @@ export class Script {
 
   private makeImage(): ByocImage {
     const { image, framework, entryPoint } = this.props;
-    if (image === undefined && isNodeScript(entryPoint)) return ByocImage.scanline(this.scope, 'Image');
+    if (image === undefined && isNodeScript(entryPoint)) return ByocImage.scriptMode(this.scope, 'Image');
     if (image === undefined)
       return frameworkImage(this.scope, 'Image', { ...this.props, framework: framework as Framework });
     return typeof image === 'string' ? ByocImage.fromUri(this.scope, 'Image', image) : image;

@@ -124,7 +124,7 @@ test('of volumes it has the mean Dice, the numbers of each class, and pictures',
       samples: [
         {
           name: 'patient <1>',
-          classes: [{ name: 'tumour', labelled: 12.34, predicted: 10.5, dice: 0.8765 }],
+          classes: [{ name: 'tumour', labelled: 12.34, predicted: 10.5, dice: 0.8767 }],
           png: Buffer.from('pixels'),
         },
         { name: 'patient 2', classes: [], problem: 'not answered: <too large>' },

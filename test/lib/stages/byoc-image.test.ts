@@ -1,12 +1,13 @@
 // Images: where each comes from, and by which commands its jobs run on a machine without containers.
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { App, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { Repository } from 'aws-cdk-lib/aws-ecr';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import type { CloudAssembly } from 'aws-cdk-lib/cx-api';
 import { ByocImage, FailStep, SageMakerPipeline, TrainingStack } from '../../../lib';
 import { LOCAL_IMAGES_METADATA } from '../../../lib/stages/sagemaker-pipeline';
 import { temporaryFolder } from '../../training/temporary-folder';
@@ -31,6 +32,16 @@ test("Scanline's own image runs locally by the commands in this package", () => 
   const { local, image } = synth((stack) => ByocImage.scanline(stack, 'Image'));
   assert.equal(local[0].Commands, 'scanline-sagemaker/containers/byoc');
   assert.equal(image.isScanline, true);
+});
+
+test('the image of script mode is a stage of the same Dockerfile, and runs locally by commands of its own', () => {
+  const { local, image, stack } = synth((stack) => ByocImage.scriptMode(stack, 'Image', 'cpu'));
+  assert.equal(local[0].Commands, 'scanline-sagemaker/containers/script-mode');
+  assert.equal(image.isScanline, false);
+  const { directory } = (App.of(stack) as App).synth() as CloudAssembly;
+  const { dockerImages } = JSON.parse(readFileSync(join(directory, 'Test.assets.json'), 'utf8'));
+  const [{ source: asset }] = Object.values(dockerImages) as [{ source: Record<string, string> }];
+  assert.deepEqual([asset.dockerFile, asset.dockerBuildTarget], ['containers/byoc/Dockerfile', 'script-mode']);
 });
 
 test('an image of a folder runs locally by the commands in it', () => {

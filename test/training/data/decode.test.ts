@@ -113,6 +113,14 @@ test('a file gives what its bytes give', async () => {
   assert.deepEqual(await decodeImage(path, size), await decodeImage(readFileSync(path), size));
 });
 
+test('an empty file is told as what it is', async () => {
+  const path = join(temporaryFolder(), 'empty.png');
+  writeFileSync(path, '');
+  const empty = { message: 'it is empty' };
+  await assert.rejects(decodeImage(path, { height: 8, width: 8, channels: 1 }), empty);
+  await assert.rejects(decodeImage(Buffer.alloc(0), { height: 8, width: 8, channels: 1 }), empty);
+});
+
 test('what is no image, and an image that was cut off, are errors with the reason', async () => {
   const text = join(folder, 'text.png');
   writeFileSync(text, 'not an image');

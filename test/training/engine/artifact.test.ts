@@ -4,7 +4,7 @@ import { copyFileSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { findArtifact } from '../../../training/engine/artifact';
-import type { Prediction } from '../../../training/engine/predict';
+import type { Prediction } from '../../../training/engine/prediction/predict';
 import { assertClose } from '../assert-close';
 import { scanline, TINY } from '../command-line';
 import { askOracle, withoutOracle } from '../oracle';

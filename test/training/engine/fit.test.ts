@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
-import type { EpochRecord } from '../../../training/engine/checkpoint';
+import type { EpochRecord } from '../../../training/engine/checkpoints/checkpoint';
 import { METRICS, metricRegex } from '../../../training/hyperparameters';
 import { type Ended, metricLines, scanline, TINY } from '../command-line';
 import { askOracle, withoutOracle } from '../oracle';

@@ -4,7 +4,7 @@ import { cpSync, existsSync, readdirSync, readFileSync, truncateSync } from 'nod
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import { listCheckpoints, type Progress } from '../../../training/engine/checkpoint';
+import { listCheckpoints, type Progress } from '../../../training/engine/checkpoints/checkpoint';
 import { fit } from '../../../training/engine/fit';
 import { readHyperparameters } from '../../../training/settings';
 import { assertClose } from '../assert-close';
@@ -70,7 +70,7 @@ test('the history of a resumed training is that of the undisturbed one', () => {
 test('a training that has ended is not trained on by the same command', async () => {
   const { status, stdout } = await scanline(...train(undisturbed));
   assert.equal(status, 0);
-  assert.match(stdout, /resumed from .*checkpoint_4_60/);
+  assert.match(stdout, /this training has ended before, after 3 epochs: .*checkpoint_4_60/);
   assert.doesNotMatch(stdout, /train_loss=/);
 });
 

@@ -9,8 +9,8 @@ import { randomSource } from '../../../training/data/random';
 import { readNifti } from '../../../training/data/volumes/nifti';
 import type { Affine } from '../../../training/data/volumes/volume';
 import { findArtifact, type Score, type SegmenterConfig } from '../../../training/engine/artifact';
-import { type EpochRecord, listCheckpoints, type Progress } from '../../../training/engine/checkpoint';
-import { openForInference } from '../../../training/engine/predict';
+import { type EpochRecord, listCheckpoints, type Progress } from '../../../training/engine/checkpoints/checkpoint';
+import { openForInference } from '../../../training/engine/prediction/predict';
 import { assertClose } from '../assert-close';
 import { type Ended, metricLines, scanline, start } from '../command-line';
 import { askOracle, withoutOracle } from '../oracle';
@@ -240,6 +240,36 @@ test('--overfit-batches trains and validates on the same few subjects, without c
   assert.match(stdout, /train: 2 subjects \(image\)\nvalid: 2 subjects/);
   const losses = metricLines(stdout).flatMap(({ train_loss = [] }) => train_loss);
   assert.ok((losses.at(-1) as number) < 0.6 * (losses[0] as number), `${losses}`);
+});
+
+test('deep supervision teaches heads, resumes with them, and leaves a model that has none', async () => {
+  const levels = ['--blocks_down=1,1,1', '--blocks_up=1,1', '--roi_size=12,8,8', '--gradient_checkpointing=true'];
+  const deep = [...levels, '--deep_supervision=true', '--deep_supr_num=1', '--ema_decay=0.5'];
+  const [whole, parts] = [join(folder, 'deep'), join(folder, 'deep-in-parts')];
+  for (const [out, epochs] of [
+    [whole, 2],
+    [parts, 1],
+    [parts, 2],
+  ] as const) {
+    const { status, stderr } = await scanline(...train(out, ...deep, `--num_epochs=${epochs}`, '--val_interval=1'));
+    assert.equal(status, 0, stderr);
+  }
+  const namesIn = (path: string) => [
+    ...new Set(
+      readFileSync(path)
+        .toString('latin1')
+        .match(/deep_supervision_heads[\w.]+/g),
+    ),
+  ];
+  const [expected, resumed] = [whole, parts].map((out) =>
+    readFileSync(join(listCheckpoints(modelsOf(out))[0]?.path as string, 'model.safetensors')),
+  );
+  assert.ok((resumed as Buffer).equals(expected as Buffer), 'resumed, it is another network');
+  const checkpoint = join(listCheckpoints(modelsOf(whole))[0]?.path as string, 'model.safetensors');
+  assert.deepEqual(namesIn(checkpoint).sort(), ['deep_supervision_heads.0.bias', 'deep_supervision_heads.0.weight']);
+  assert.deepEqual(namesIn(join(findArtifact(whole), 'model.safetensors')), []);
+  const { status, stderr } = await scanline('predict', '--model', whole, '--data', join(data, 'test'), '--out', whole);
+  assert.equal(status, 0, stderr);
 });
 
 test('class_weights balanced, and weights that are not one for each class, are refused with the classes', async () => {

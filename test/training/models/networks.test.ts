@@ -8,7 +8,7 @@ import { EagerRuntime } from '../../../training/compiler/eager';
 import type { Runtime, Values } from '../../../training/compiler/runtime';
 import { writeSavedModel } from '../../../training/compiler/saved-model';
 import { Model, toStateDict } from '../../../training/engine/model';
-import { readSafetensors, writeSafetensors } from '../../../training/engine/safetensors';
+import { readSafetensors, writeSafetensors } from '../../../training/engine/weights/safetensors';
 import { UserError } from '../../../training/errors';
 import { buildNetwork } from '../../../training/models';
 import { NORMS, type SpatialDims, UPSAMPLE_MODES } from '../../../training/models/layers';
@@ -209,6 +209,19 @@ test('hyperparameters choose the network and its options', () => {
   const swin = built({ model_name: 'swinunetr' });
   assert.deepEqual(swin.parameters[0]?.shape, [2, 2, 2, CHANNELS, 24]);
   assert.ok(names(swin).includes('swinViT.layers4.0.blocks.1.attn.qkv.bias'));
+});
+
+test('each DenseNet has the dense layers of its name, which block_config changes', () => {
+  const layers = (given: Record<string, unknown>) => {
+    const names = built(given, [32, 32]).parameters.map(({ name }) => name);
+    const found = names.filter((name) => /denselayer\d+\.layers\.conv1\.weight$/.test(name));
+    return [1, 2, 3, 4].map((block) => found.filter((name) => name.includes(`denseblock${block}.`)).length);
+  };
+  assert.deepEqual(layers({ model_name: 'densenet121' }), [6, 12, 24, 16]);
+  assert.deepEqual(layers({ model_name: 'densenet169' }), [6, 12, 32, 32]);
+  assert.deepEqual(layers({ model_name: 'densenet201' }), [6, 12, 48, 32]);
+  assert.deepEqual(layers({ model_name: 'densenet264' }), [6, 12, 64, 48]);
+  assert.deepEqual(layers({ model_name: 'densenet264', block_config: '1,2,3,4' }), [1, 2, 3, 4]);
 });
 
 const refusals: Record<string, { given: Record<string, unknown>; imageSize?: number[]; message: RegExp }> = {

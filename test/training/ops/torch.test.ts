@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import type { Values } from '../../../training/compiler/runtime';
-import { readSafetensors } from '../../../training/engine/safetensors';
+import { readSafetensors } from '../../../training/engine/weights/safetensors';
 import { packageRoot } from '../../../training/native/cache';
 import { tf } from '../../../training/native/tensorflow';
 import { prelu } from '../../../training/ops/activation';

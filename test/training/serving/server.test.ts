@@ -102,6 +102,8 @@ test('the same image as pixels in JSON, with and without an axis of channels, gi
   const values = stripes('along', 1);
   const rows = Array.from({ length: 32 }, (_, y) => Array.from(values.subarray(32 * y, 32 * (y + 1))));
   assert.deepEqual(await classify(JSON.stringify({ pixels: rows }), 'application/json'), plain);
+  const answer = await post(JSON.stringify({ instances: [rows] }), 'application/json');
+  assert.deepEqual(((await answer.json()) as { predictions: Result[] }).predictions, [plain]);
   const deep = rows.map((row) => row.map((value) => [value]));
   assert.deepEqual(await classify(JSON.stringify({ pixels: deep }), 'application/json'), plain);
 });
@@ -137,8 +139,10 @@ test('several images of one request are answered in their order', async () => {
 });
 
 test('a list of one instance is answered with a list', async () => {
-  const answer = await post(JSON.stringify({ instances: [encoded()] }), 'application/json');
-  assert.equal(((await answer.json()) as { predictions: Result[] }).predictions.length, 1);
+  for (const list of [{ instances: [encoded()] }, [encoded()]]) {
+    const answer = await post(JSON.stringify(list), 'application/json');
+    assert.equal(((await answer.json()) as { predictions: Result[] }).predictions.length, 1);
+  }
 });
 
 test('CSV has the label, and the probabilities in the order of the classes', async () => {
@@ -154,6 +158,16 @@ for (const accept of ['*/*', 'text/html, application/*;q=0.5', 'application/json
     assert.match(answer.headers.get('content-type') as string, /^application\/json/);
   });
 }
+
+test('an empty Accept, which fetch would not send, is as none', async () => {
+  const status = await new Promise((resolve, reject) => {
+    const headers = { 'content-type': 'image/png', accept: '' };
+    request(`${server.url}/invocations`, { method: 'POST', headers }, (answer) => resolve(answer.statusCode))
+      .on('error', reject)
+      .end(png);
+  });
+  assert.equal(status, 200);
+});
 
 test('an Accept that cannot be given is refused with what can', async () => {
   const answer = await post(file(png), 'image/png', { accept: 'image/tiff' });
@@ -213,7 +227,14 @@ const rows = (height: number, width: number, value: unknown = 1) => ({
 const wrong: Record<string, [status: number, body: () => Body, type: string, reason: RegExp]> = {
   'another content type': [415, () => 'a,b', 'text/csv', /text\/csv is not taken; this model takes image\/png/],
   'an image that was cut off': [400, () => file(png.subarray(0, 200)), 'image/png', /the image cannot be read/],
-  'what is no image': [400, () => 'hello', 'image/png', /the image cannot be read: .*unsupported image format/],
+  'what is no image': [
+    400,
+    () => 'hello',
+    'image/png',
+    /the image cannot be read: it is neither PNG nor JPEG nor DICOM/,
+  ],
+  // its decoder follows references to files
+  SVG: [400, () => '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', 'image/png', /neither PNG nor/],
   'an empty body': [400, () => '', 'image/png', /the body is empty/],
   'JSON without an image': [400, json({ picture: 'x' }), 'application/json', /neither an `image` nor `pixels`/],
   'JSON null': [400, () => 'null', 'application/json', /neither an `image` nor `pixels`/],
@@ -342,6 +363,17 @@ test('explain gives the map of the class that is told, and the same probabilitie
   assert.equal(explanation.kind, 'class activation');
   assert.equal(explanation.class, rest.label);
   assert.ok(explanation.map.length > 0 && explanation.map.flat().every(Number.isFinite));
+});
+
+test('explain gives the map of the class that is told, whichever it is', async (context) => {
+  const other = await startServer({ model: await tinyClassifier(1, 1), host: '127.0.0.1', port: 0 });
+  context.after(() => other.close());
+  const headers = { 'content-type': 'image/png', ...EXPLAIN };
+  const answer = await fetch(`${other.url}/invocations`, { method: 'POST', body: file(png), headers });
+  const { label, explanation } = (await answer.json()) as Result & { explanation: { class: string; map: number[][] } };
+  assert.deepEqual([label, explanation.class], [CLASSES[1], CLASSES[1]]);
+  // of the class that it does not look for, the map is empty
+  assert.ok(explanation.map.flat().some((value) => value !== 0));
 });
 
 test('one that asks to explain among many that do not is answered alone with a map', async () => {

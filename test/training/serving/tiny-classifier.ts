@@ -7,8 +7,12 @@ import { temporaryFolder } from '../temporary-folder';
 
 export const CLASSES = ['across', 'along'];
 
-/** @param channels of its images of 32 x 32 pixels @returns its folder */
-export async function tinyClassifier(channels: 1 | 3 = 1): Promise<string> {
+/**
+ * @param channels of its images of 32 x 32 pixels
+ * @param favoured number of the only class that it looks for, and always finds @default it is as it was drawn
+ * @returns its folder
+ */
+export async function tinyClassifier(channels: 1 | 3 = 1, favoured?: number): Promise<string> {
   const config: ClassifierConfig = {
     ...{ format: 'scanline-classifier', version: 1, classes: CLASSES },
     image: { height: 32, width: 32, channels },
@@ -20,7 +24,18 @@ export async function tinyClassifier(channels: 1 | 3 = 1): Promise<string> {
   const runtime = new CompiledRuntime({});
   const model = new Model(networkOf(config), runtime);
   await model.initialise(1);
-  await writeWeights(folder, toStateDict(model.network, await model.values(), 0), config);
+  const weights = toStateDict(model.network, await model.values(), 0);
+  if (favoured !== undefined) {
+    const [weight, bias] = ['weight', 'bias'].map(
+      (name) => weights.get(`class_layers.out.${name}`)?.data as Float32Array,
+    );
+    const inputs = (weight as Float32Array).length / CLASSES.length;
+    weight?.forEach((_, n) => {
+      if (Math.floor(n / inputs) !== favoured) weight[n] = 0;
+    });
+    bias?.fill(0).fill(100, favoured, favoured + 1);
+  }
+  await writeWeights(folder, weights, config);
   runtime.dispose();
   return folder;
 }

@@ -43,6 +43,6 @@ export function grouped(
   const shown = without.slice(0, 5).map(({ name }) => name);
   throw new UserError(
     `the group key finds no group for ${without.length} of ${items.length} ${samples}, e.g. ${shown.join(', ')}.`,
-    `correct --group-by so that it fits ${samples === 'images' ? 'every image' : 'every subject'}.`,
+    `correct the group key (--group-by; groupBy of a stack) so that it fits ${samples === 'images' ? 'every image' : 'every subject'}.`,
   );
 }

@@ -75,6 +75,19 @@ function interpret(
   return result;
 }
 
+/** daikon warns of compressed pixels that are damaged, on the console, and gives what it has. */
+function strictly<Result>(unpack: () => Result): Result {
+  const { warn } = console;
+  console.warn = (problem) => {
+    throw new Error(`its pixels are damaged: ${problem}`);
+  };
+  try {
+    return unpack();
+  } finally {
+    console.warn = warn;
+  }
+}
+
 /** Elements by number. */
 interface Elements {
   /** Values of an element; none where the file has it not. */
@@ -161,7 +174,7 @@ export function parseDicom(bytes: Buffer): DicomContents {
   const format = { stored: number(0x0028, 0x0101, allocated), signed: number(0x0028, 0x0103, 0) === 1 };
   let words: ArrayLike<number> | undefined;
   const unpack = () => {
-    const buffer = image.getRawData();
+    const buffer = strictly(() => image.getRawData());
     return new WORDS[allocated as keyof typeof WORDS](image.littleEndian ? buffer : swapped(buffer, allocated));
   };
   const frames = (count > 1 ? frameElements(image, file, count) : [file]).map((elements, n) => ({

@@ -20,7 +20,7 @@ import { pair } from '../../models';
 import { inspectMachine } from '../../native/machine';
 import { contactSheet } from '../../tracking/pictures';
 import type { FitOptions } from '../fit';
-import { evaluate, type Inference } from '../inference';
+import { evaluate, type Inference } from '../prediction/inference';
 import { scoresOfClasses, type Task } from './task';
 
 /** Images that are shown of a batch. */

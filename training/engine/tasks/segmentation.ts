@@ -17,8 +17,8 @@ import type { Image } from '../../tracking/events';
 import { contactSheet } from '../../tracking/pictures';
 import type { SegmenterConfig } from '../artifact';
 import type { FitOptions } from '../fit';
-import type { Inference } from '../inference';
-import { evaluateVolumes } from '../segmentation';
+import type { Inference } from '../prediction/inference';
+import { evaluateVolumes } from '../prediction/segmentation';
 import { type Scores, scoresOfClasses, type Task, type TaskBatch, type Validation } from './task';
 
 /** @throws UserError for data or settings that the user must mend */

@@ -2,7 +2,7 @@
 import type { Loss } from '../../losses';
 import type { Image } from '../../tracking/events';
 import type { ModelConfig } from '../artifact';
-import type { Inference } from '../inference';
+import type { Inference } from '../prediction/inference';
 
 /** Samples that are learned from together. */
 export interface TaskBatch {

@@ -18,6 +18,15 @@ test('docker and podman build for the processors that SageMaker has, with one da
   );
 });
 
+test('a stage of a Dockerfile is built by its name', () => {
+  assert.match(buildCommand({ ...OPTIONS, target: 'script-mode' }).join(' '), / --target script-mode /);
+});
+
+test('a build may take no layer from an earlier one', () => {
+  assert.match(buildCommand({ ...OPTIONS, cache: false }).join(' '), / --no-cache /);
+  assert.doesNotMatch(buildCommand(OPTIONS).join(' '), /--no-cache/);
+});
+
 test('the base image and build arguments are arguments, and secrets are secrets', () => {
   const command = buildCommand({
     ...OPTIONS,

@@ -43,10 +43,18 @@ test('an image is up to date until a file that goes into it changes', () => {
   });
 });
 
-test('the builds for CPU and GPU are images of their own', () => {
-  const [cpu, gpu] = [ownRecipe(imageFolder(), 'cpu'), ownRecipe(imageFolder(), 'gpu')];
-  assert.notEqual(cpu.tag, gpu.tag);
-  assert.notEqual(sourcesOf(cpu), sourcesOf(gpu));
+test('the builds for CPU and GPU, and that of script mode, are images of their own', () => {
+  const folder = imageFolder();
+  const recipes = [
+    ownRecipe(folder, 'byoc', 'cpu'),
+    ownRecipe(folder, 'byoc', 'gpu'),
+    ownRecipe(folder, 'script-mode', 'cpu'),
+  ];
+  assert.deepEqual(
+    recipes.map(({ tag }) => tag),
+    ['scanline/byoc:cpu', 'scanline/byoc:gpu', 'scanline/script-mode:cpu'],
+  );
+  assert.equal(new Set(recipes.map(sourcesOf)).size, recipes.length);
 });
 
 test('folders of the same name make images of different names', () => {

@@ -1,11 +1,12 @@
 // DICOM series: read as ITK reads what pydicom and ITK wrote, and refused by name where slices are missing or do not fit.
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { before, test } from 'node:test';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { randomSource } from '../../../../training/data/random';
 import { readDicomSeries } from '../../../../training/data/volumes/dicom';
+import { packageRoot } from '../../../../training/native/cache';
 import { assertClose } from '../../assert-close';
 import { askOracle, withoutOracle } from '../../oracle';
 import { temporaryFolder } from '../../temporary-folder';
@@ -204,6 +205,16 @@ test('a single slice is as thick as it says', { skip: withoutOracle }, async () 
   const { shape, affine } = await readDicomSeries(join(folder, 'single'));
   assert.deepEqual(shape, [40, 32, 1]);
   assertClose([Math.hypot(...[2, 6, 10].map((n) => affine[n] as number))], [5], 1e-6, 'thickness');
+});
+
+test('compressed pixels with a damaged part are refused, not read as black', async () => {
+  const whole = readFileSync(join(packageRoot, 'test', 'fixtures', 'scans', 'rle.dcm'));
+  const pixels = whole.lastIndexOf(Buffer.from([0xe0, 0x7f, 0x10, 0x00]));
+  // a run of one value and a count of others change places
+  const damaged = Buffer.from(whole).fill(0, pixels + 184, pixels + 185);
+  const file = join(temporaryFolder(), 'x.dcm');
+  writeFileSync(file, damaged);
+  await assert.rejects(readDicomSeries(dirname(file)), /its pixels are damaged: RLE: insufficient data/);
 });
 
 test('files that are no DICOM are passed over, and a folder of such is refused', { skip: withoutOracle }, async () => {

@@ -7,7 +7,7 @@ import {
   type ClassMetrics,
   softmax,
 } from '../../../../training/engine/metrics/classification';
-import { modelQualityReport } from '../../../../training/engine/report';
+import { modelQualityReport } from '../../../../training/engine/prediction/report';
 import { assertClose } from '../../assert-close';
 import { readFixture } from '../../fixture';
 

@@ -5,7 +5,7 @@ import { CompiledRuntime } from '../../../../training/compiler/compiled';
 import { Model } from '../../../../training/engine/model';
 import { LossScale } from '../../../../training/engine/optimization/loss-scale';
 import { makeOptimizer, type OptimizerName } from '../../../../training/engine/optimization/optimizers';
-import { imageInput } from '../../../../training/engine/preprocessing';
+import { imageInput } from '../../../../training/engine/prediction/preprocessing';
 import { TrainingStep } from '../../../../training/engine/training-step';
 import { vit } from '../../../../training/models/vit';
 

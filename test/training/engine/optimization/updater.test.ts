@@ -9,7 +9,7 @@ import { Model } from '../../../../training/engine/model';
 import { LossScale } from '../../../../training/engine/optimization/loss-scale';
 import { makeOptimizer, type OptimizerName } from '../../../../training/engine/optimization/optimizers';
 import { clip, type UpdateOptions, Updater } from '../../../../training/engine/optimization/updater';
-import { imageInput } from '../../../../training/engine/preprocessing';
+import { imageInput } from '../../../../training/engine/prediction/preprocessing';
 import { TrainingStep } from '../../../../training/engine/training-step';
 import { vit } from '../../../../training/models/vit';
 import { assertClose } from '../../assert-close';
