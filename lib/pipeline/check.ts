@@ -4,6 +4,7 @@ import { checkConditions } from './checks/conditions';
 import { contextOf } from './checks/context';
 import { checkCredentials } from './checks/credentials';
 import { checkCycles } from './checks/cycles';
+import { formed } from './checks/form';
 import { checkLimits } from './checks/limits';
 import { checkNames } from './checks/names';
 import { checkPolicies } from './checks/policies';
@@ -13,9 +14,11 @@ import type { Definition } from './definition';
 import type { Finding } from './errors';
 
 /** What is wrong with a definition, all at once: errors, and warnings that refuse nothing. */
-export function check(definition: Definition): Finding[] {
+export function check(given: Definition): Finding[] {
+  const { definition, findings } = formed(given);
   const context = contextOf(definition);
   return [
+    ...findings,
     ...checkNames(context),
     ...context.all.flatMap((step) => [
       ...checkReferences(step, context),

@@ -64,7 +64,7 @@ export interface TrainingStackProps extends StackProps {
    * isolation; give `vpc` too, so that it comes no further than there. @default nowhere
    */
   readonly tracking?: TrainingTracking;
-  /** The network that the training runs in, in its private subnets. @default SageMaker's own, from which it is cut off */
+  /** The network that the training runs in, in its private subnets. @default none; it is cut off from all, unless `tracking` needs one */
   readonly vpc?: IVpc;
 }
 

@@ -111,6 +111,19 @@ export class Dataset extends Construct {
     this.key.grantEncryptDecrypt(grantee);
   }
 
+  /** Lets a principal read the raw images, with the key. */
+  grantRead(grantee: IGrantable): void {
+    this.bucket.grantRead(grantee, `${this.prefix}/*`);
+    this.key.grantDecrypt(grantee);
+  }
+
+  /** Lets a principal add raw images, with the key, and neither read nor delete any: for what delivers them. */
+  grantUpload(grantee: IGrantable): void {
+    this.bucket.grantPut(grantee, `${this.prefix}/*`);
+    // S3 decrypts the parts of a large upload to put them together
+    this.key.grantEncryptDecrypt(grantee);
+  }
+
   /** Lets an existing role read and write, through the policies of what was made here: the role itself stays as it is. */
   allowExistingRole(role: IRole): void {
     allowExistingRole(role, this.own.bucket, this.own.key);

@@ -218,7 +218,7 @@ export class Tracking extends Construct {
       ...(maintenanceStart !== undefined && { weeklyMaintenanceWindowStart: maintenanceStart }),
     });
     // it looks for its artifacts as soon as it is made
-    server.node.addDependency(role);
+    if (role instanceof ManagedRole) server.node.addDependency(role.policy);
     return server;
   }
 

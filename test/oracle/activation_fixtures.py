@@ -1,6 +1,6 @@
 """Counts what one training step of MONAI's networks in fp32 keeps for the backward pass, and their parameters: numbers, not bytes.
 
-What autograd saves is seen by its hooks, each storage once, parameters left out. lib/stages/training/gpu-memory.ts is held to it.
+What autograd saves is seen by its hooks, each storage once, parameters left out. lib/stages/training/network-size.ts is held to it.
 
 usage: activation_fixtures.py FILE
 """

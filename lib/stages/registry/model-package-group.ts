@@ -1,6 +1,6 @@
 // The group that a registry's versions are in, and which other accounts may deploy them.
 import { Annotations, Stack, Token } from 'aws-cdk-lib';
-import { AccountPrincipal, Effect, PolicyDocument, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { AccountPrincipal, Effect, Grant, type IGrantable, PolicyDocument, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import { CfnModelPackageGroup } from 'aws-cdk-lib/aws-sagemaker';
@@ -80,6 +80,29 @@ export class ModelPackageGroup extends Construct {
       if (image.allowPullFrom(accounts)) continue;
       this.warn('Image', `the repository of the image ${image.node.path}`, 'pull it (ecr:BatchGetImage)');
     }
+  }
+
+  /** Lets somebody of this account see the group and its versions; not the models, which lie in S3. */
+  grantRead(grantee: IGrantable): Grant {
+    return this.grant(grantee, ['DescribeModelPackageGroup', 'DescribeModelPackage', 'ListModelPackages']);
+  }
+
+  /** Lets somebody of this account register versions. */
+  grantRegister(grantee: IGrantable): Grant {
+    return this.grant(grantee, ['CreateModelPackage', 'DescribeModelPackage', 'AddTags']);
+  }
+
+  /** Lets somebody of this account approve and reject versions, which is what moves an {@link ApprovedModelEndpoint}. */
+  grantApprove(grantee: IGrantable): Grant {
+    return this.grant(grantee, ['UpdateModelPackage', 'DescribeModelPackage', 'ListModelPackages']);
+  }
+
+  private grant(grantee: IGrantable, calls: readonly string[]): Grant {
+    return Grant.addToPrincipal({
+      grantee,
+      actions: calls.map((call) => `sagemaker:${call}`),
+      resourceArns: [...this.arns('model-package-group', ''), ...this.arns('model-package', '/*')],
+    });
   }
 
   private policyFor(accounts: readonly string[]): PolicyDocument {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { App, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
-import { Role } from 'aws-cdk-lib/aws-iam';
+import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { Dataset, type DatasetProps } from '../../../lib';
@@ -186,4 +186,29 @@ test('a folder is unpacked to where the raw images lie, and nothing is deleted b
     Prune: false,
     RetainOnDelete: true,
   });
+});
+
+/** What a role is allowed of S3 by a grant. */
+function allowedOfS3(grant: 'grantRead' | 'grantUpload'): string[] {
+  const { template } = synth(undefined, (dataset, stack) =>
+    dataset[grant](new Role(stack, 'Scanner', { assumedBy: new ServicePrincipal('ec2.amazonaws.com') })),
+  );
+  const [policy] = Object.values(template.findResources('AWS::IAM::Policy'));
+  const statements = policy?.Properties.PolicyDocument.Statement as { Action: string | string[]; Resource: unknown }[];
+  const ofS3 = statements.filter(({ Action }) => JSON.stringify(Action).includes('s3:'));
+  assert.match(JSON.stringify(ofS3.map(({ Resource }) => Resource)), /\/raw\/\*/);
+  assert.ok(statements.some(({ Action }) => JSON.stringify(Action).includes('kms:')));
+  return ofS3.flatMap(({ Action }) => Action);
+}
+
+test('who delivers images may add some, and neither read nor delete any', () => {
+  const allowed = allowedOfS3('grantUpload').join();
+  assert.match(allowed, /s3:PutObject/);
+  assert.doesNotMatch(allowed, /s3:GetObject|s3:Delete/);
+});
+
+test('who reads images may not change any', () => {
+  const allowed = allowedOfS3('grantRead').join();
+  assert.match(allowed, /s3:GetObject/);
+  assert.doesNotMatch(allowed, /s3:Put|s3:Delete/);
 });

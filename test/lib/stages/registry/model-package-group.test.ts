@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { App, Stack } from 'aws-cdk-lib';
 import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
 import { Repository } from 'aws-cdk-lib/aws-ecr';
+import { AccountPrincipal, Role } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { ByocImage, ModelPackageGroup, PipelineError } from '../../../../lib';
@@ -127,3 +128,17 @@ function share(stack: Stack, accounts: readonly string[]): void {
     images: [],
   });
 }
+
+test('people may be let see, register and approve versions, each without the other', () => {
+  const stack = newStack();
+  const group = new ModelPackageGroup(stack, 'Group', { groupName: 'planes' });
+  const may = (grant: 'grantRead' | 'grantRegister' | 'grantApprove') => {
+    const role = new Role(stack, grant, { assumedBy: new AccountPrincipal(ACCOUNT) });
+    const { Action, Resource } = stack.resolve(group[grant](role).principalStatements[0]?.toStatementJson());
+    assert.match(JSON.stringify(Resource), /:model-package\/planes\/\*/);
+    return (Action as string[]).filter((action) => /Create|Update/.test(action));
+  };
+  assert.deepEqual(may('grantRead'), []);
+  assert.deepEqual(may('grantRegister'), ['sagemaker:CreateModelPackage']);
+  assert.deepEqual(may('grantApprove'), ['sagemaker:UpdateModelPackage']);
+});
