@@ -9,6 +9,9 @@ import { mapAxis } from './resize';
 /** The smallest float32: what pads an input whose maximum is taken. */
 const LOWEST = -3.4028234663852886e38;
 
+/** Own kernels of convolutions take multiples of so many channels. */
+const STRIP = 16;
+
 /** One number for all spatial axes, or one for each. */
 export type PerAxis = number | readonly number[];
 
@@ -94,18 +97,24 @@ function opsOf(x: Tensor): (typeof OPS)[2 | 3] {
   return OPS[(x.rank - 2) as 2 | 3];
 }
 
-/** Whether kernels/winograd.cc does a convolution well: its filter, 4 times as large there, has to stay in a core's second cache. */
+/**
+ * The largest product of channels and filters, by the rank of the filter, that kernels/winograd.cc does well: it makes the filter 4 times as
+ * large, and that of an image has to stay in a core's second cache; of a volume a part of it serves more pixels at once.
+ */
+const LARGEST: Readonly<Record<number, number>> = { 4: 8192, 5: 36864 };
+
+/** Whether kernels/winograd.cc does a convolution, and well. */
 export function isForOwnKernels(weight: Tensor, { stride = 1, padding = 0, dilation = 1 }: ConvolutionWindow): boolean {
-  const STRIP = 16;
-  const LARGEST = 8192;
-  const all = (values: PerAxis, wanted: number) => perAxis(values, 2).every((value) => value === wanted);
-  if (!useOwnKernels() || weight.rank !== 4 || !all(stride, 1) || !all(padding, 1) || !all(dilation, 1)) return false;
-  const [height, width, channels, filters] = weight.shape as [number, number, number, number];
-  const fits = channels % STRIP === 0 && filters % STRIP === 0 && channels * filters <= LARGEST;
-  return height === 3 && width === 3 && fits;
+  const axes = weight.rank - 2;
+  const all = (values: PerAxis, wanted: number) => perAxis(values, axes).every((value) => value === wanted);
+  if (!useOwnKernels() || !all(stride, 1) || !all(padding, 1) || !all(dilation, 1)) return false;
+  const [channels, filters] = weight.shape.slice(-2) as [number, number];
+  const fits =
+    channels % STRIP === 0 && filters % STRIP === 0 && channels * filters <= (LARGEST[weight.rank] as number);
+  return fits && all(weight.shape.slice(0, axes), 3);
 }
 
-/** With the kernels of kernels/convolution.cc: 3 x 3, stride 1, padding 1. */
+/** With the kernels of kernels/convolution.cc: 3 x 3 or 3 x 3 x 3, stride 1, padding 1. */
 function ownConvolution(x: Tensor, weight: Tensor): Tensor {
   return differentiable(
     [x, weight],

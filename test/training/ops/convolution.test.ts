@@ -29,6 +29,21 @@ for (const [size, channels, filters] of [
   });
 }
 
+// 18 slices make two runs, 20 tiles of 4 x 4 in 24 slices more than one range of the filter's gradient
+for (const [size, channels, filters] of [
+  [[2, 8, 8, 8], 32, 16],
+  [[1, 18, 13, 7], 80, 48],
+  [[1, 24, 18, 14], 16, 32],
+  [[2, 1, 2, 3], 16, 16],
+] as const) {
+  test(`a convolution of [${size}] voxels, ${channels} channels to ${filters}, is what TensorFlow's ops give`, () => {
+    const inputs: [Tensor, Tensor] = [normal([...size, channels], 1, 0.5), normal([3, 3, 3, channels, filters], 2)];
+    const dy = normal([...size, filters], 3);
+    const expected = withTensorflowOpsOnly(() => evaluate(convolve, inputs, dy));
+    assertAlike(evaluate(convolve, inputs, dy), expected, 5e-6);
+  });
+}
+
 test('a convolution of no images is one, with a gradient of zeros', () => {
   const inputs: [Tensor, Tensor] = [tf.zeros([0, 8, 8, 16]), normal([3, 3, 16, 16], 1)];
   const [y, dx, dweight] = evaluate(convolve, inputs, tf.zeros([0, 8, 8, 16])) as [Float32Array, ...Float32Array[]];
@@ -37,6 +52,14 @@ test('a convolution of no images is one, with a gradient of zeros', () => {
 
 test('a convolution in bfloat16 is that in float32, rounded', async () => {
   const [x, dy, filter] = [normal([3, 13, 7, 32], 1), normal([3, 13, 7, 16], 2), normal([3, 3, 32, 16], 3)];
+  await assertSameInBfloat16('ScanlineConvolution', [rounded(x), filter]);
+  await assertSameInBfloat16('ScanlineConvolutionGradInput', [rounded(dy), filter]);
+  await assertSameInBfloat16('ScanlineConvolutionGradFilter', [rounded(dy), rounded(x), filter]);
+});
+
+test('a convolution of volumes in bfloat16 is that in float32, rounded', async () => {
+  const [x, dy] = [normal([1, 5, 6, 7, 32], 1), normal([1, 5, 6, 7, 16], 2)];
+  const filter = normal([3, 3, 3, 32, 16], 3);
   await assertSameInBfloat16('ScanlineConvolution', [rounded(x), filter]);
   await assertSameInBfloat16('ScanlineConvolutionGradInput', [rounded(dy), filter]);
   await assertSameInBfloat16('ScanlineConvolutionGradFilter', [rounded(dy), rounded(x), filter]);

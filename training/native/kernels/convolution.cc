@@ -1,4 +1,4 @@
-// 3 x 3 convolution of stride 1 and padding 1 over [N, H, W, C], forward and backward (winograd.h). Filters and their gradients are float32
+// 3 x 3 convolution of stride 1 and padding 1 over [N, H, W, C], and 3 x 3 x 3 over [N, D, H, W, C], forward and backward (winograd.h). Filters and their gradients are float32
 // whatever T is: they need no rounding here, and so no cast.
 //
 // Each of the ops has a twin for a convolution of max(0, a * x + b), by channel: a batch normalisation that is done as x is read, and never
@@ -10,20 +10,21 @@ namespace scanline {
 
 namespace {
 
-// The shape of a convolution by its filter [3, 3, C, F] and its input, or one of that shape but for the channels.
+// The shape of a convolution by its filter [3, 3, C, F] or [3, 3, 3, C, F] and its input, or one of that shape but for the channels.
 ConvolutionShape ShapeOf(Call& call, const Tensor& images, const Tensor& filter) {
-  ConvolutionShape shape{};
-  const bool kernel = TF_NumDims(filter.get()) == 4 && TF_Dim(filter.get(), 0) == 3 && TF_Dim(filter.get(), 1) == 3;
-  if (!kernel || TF_NumDims(images.get()) != 4) {
-    call.Fail("a convolution of own kernels takes images [N, H, W, C] and a filter [3, 3, C, F]");
-    return shape;
+  const int rank = TF_NumDims(filter.get());
+  bool kernel = (rank == 4 || rank == 5) && TF_NumDims(images.get()) == rank;
+  for (int axis = 0; kernel && axis < rank - 2; axis++) kernel = TF_Dim(filter.get(), axis) == 3;
+  if (!kernel) {
+    call.Fail("a convolution of own kernels takes images [N, H, W, C] and a filter [3, 3, C, F], or volumes and one of [3, 3, 3, C, F]");
+    return {};
   }
-  shape = {TF_Dim(images.get(), 0), TF_Dim(images.get(), 1), TF_Dim(images.get(), 2), TF_Dim(filter.get(), 2), TF_Dim(filter.get(), 3)};
+  const auto length = [&](int axis) { return TF_Dim(images.get(), axis); };
+  const ConvolutionShape shape{rank == 5,        length(0),        rank == 5 ? length(1) : 1, length(rank - 3), length(rank - 2),
+                               TF_Dim(filter.get(), rank - 2), TF_Dim(filter.get(), rank - 1)};
   if (shape.channels % 16 != 0 || shape.filters % 16 != 0) call.Fail("a convolution of own kernels takes multiples of 16 channels and filters");
   return shape;
 }
-
-int64_t Pixels(const ConvolutionShape& shape) { return shape.images * shape.height * shape.width; }
 
 // The inputs a and b, from number `first` on, of an op with an activation.
 class Coefficients {
@@ -51,7 +52,7 @@ class ConvolutionKernel {
     const Tensor x = call.Input(0), filter = call.Input(1);
     if (call.Failed()) return;
     const ConvolutionShape shape = ShapeOf(call, x, filter);
-    call.ExpectMatrix("x", x, Pixels(shape), shape.channels);
+    call.ExpectMatrix("x", x, shape.pixels(), shape.channels);
     if (call.Failed()) return;
     const Tensor y = call.OutputWithLastAxis(0, x, shape.filters);
     if (call.Failed()) return;
@@ -75,7 +76,7 @@ class ConvolutionGradInput {
     const Tensor dy = call.Input(0), filter = call.Input(1);
     if (call.Failed()) return;
     const ConvolutionShape shape = ShapeOf(call, dy, filter);
-    call.ExpectMatrix("dy", dy, Pixels(shape), shape.filters);
+    call.ExpectMatrix("dy", dy, shape.pixels(), shape.filters);
     if (call.Failed()) return;
     const Tensor dx = call.OutputWithLastAxis(0, dy, shape.channels);
     if (call.Failed()) return;
@@ -93,8 +94,8 @@ class ActivatedConvolutionGradInput {
     const Tensor dy = call.Input(0), filter = call.Input(1), x = call.Input(4), mean = call.Input(5);
     if (call.Failed()) return;
     const ConvolutionShape shape = ShapeOf(call, x, filter);
-    call.ExpectMatrix("dy", dy, Pixels(shape), shape.filters);
-    call.ExpectMatrix("x", x, Pixels(shape), shape.channels);
+    call.ExpectMatrix("dy", dy, shape.pixels(), shape.filters);
+    call.ExpectMatrix("x", x, shape.pixels(), shape.channels);
     call.ExpectLength("mean", mean, shape.channels, "channels");
     if (call.Failed()) return;
     const Coefficients coefficients(call, 2, shape.channels);
@@ -116,8 +117,8 @@ class ConvolutionGradFilterKernel {
     const Tensor dy = call.Input(0), x = call.Input(1), filter = call.Input(2);
     if (call.Failed()) return;
     const ConvolutionShape shape = ShapeOf(call, x, filter);
-    call.ExpectMatrix("x", x, Pixels(shape), shape.channels);
-    call.ExpectMatrix("dy", dy, Pixels(shape), shape.filters);
+    call.ExpectMatrix("x", x, shape.pixels(), shape.channels);
+    call.ExpectMatrix("dy", dy, shape.pixels(), shape.filters);
     if (call.Failed()) return;
     const Tensor dfilter = call.OutputLike(0, filter);
     if (call.Failed()) return;
@@ -140,14 +141,14 @@ using ConvolutionGradFilter = ConvolutionGradFilterKernel<T, false>;
 template <typename T>
 using ActivatedConvolutionGradFilter = ConvolutionGradFilterKernel<T, true>;
 
-// The images of input 0 with as many channels as an axis of the filter, input 1, has.
+// The images of input 0 with as many channels as an axis of the filter, input 1, has; it is counted from the end.
 template <int axis>
 void ImagesShape(TF_ShapeInferenceContext* context, TF_Status* status) {
   TF_ShapeHandle *shape = TF_NewShapeHandle(), *channels = TF_NewShapeHandle();
   TF_ShapeInferenceContextGetInput(context, 0, shape, status);
   TF_ShapeInferenceContextGetInput(context, 1, channels, status);
   TF_ShapeInferenceContextSubshape(context, shape, 0, -1, shape, status);
-  if (TF_GetCode(status) == TF_OK) TF_ShapeInferenceContextSubshape(context, channels, axis, axis + 1, channels, status);
+  if (TF_GetCode(status) == TF_OK) TF_ShapeInferenceContextSubshape(context, channels, axis, axis == -1 ? INT64_MAX : axis + 1, channels, status);
   if (TF_GetCode(status) == TF_OK) TF_ShapeInferenceContextConcatenateShapes(context, shape, channels, shape, status);
   if (TF_GetCode(status) == TF_OK) TF_ShapeInferenceContextSetOutput(context, 0, shape, status);
   TF_DeleteShapeHandle(shape);
@@ -157,12 +158,12 @@ void ImagesShape(TF_ShapeInferenceContext* context, TF_Status* status) {
 }  // namespace
 
 void RegisterConvolution() {
-  Register<Convolution>({"ScanlineConvolution", {"x: T", "filter: float"}, {"y: T"}, {}, ImagesShape<3>});
-  Register<ConvolutionGradInput>({"ScanlineConvolutionGradInput", {"dy: T", "filter: float"}, {"dx: T"}, {}, ImagesShape<2>});
+  Register<Convolution>({"ScanlineConvolution", {"x: T", "filter: float"}, {"y: T"}, {}, ImagesShape<-1>});
+  Register<ConvolutionGradInput>({"ScanlineConvolutionGradInput", {"dy: T", "filter: float"}, {"dx: T"}, {}, ImagesShape<-2>});
   Register<ConvolutionGradFilter>(
       {"ScanlineConvolutionGradFilter", {"dy: T", "x: T", "filter: float"}, {"dfilter: float"}, {}, Shapes<2>});
   Register<ActivatedConvolution>(
-      {"ScanlineActivatedConvolution", {"x: T", "filter: float", "a: float", "b: float"}, {"y: T"}, {}, ImagesShape<3>});
+      {"ScanlineActivatedConvolution", {"x: T", "filter: float", "a: float", "b: float"}, {"y: T"}, {}, ImagesShape<-1>});
   Register<ActivatedConvolutionGradInput>({"ScanlineActivatedConvolutionGradInput",
                                            {"dy: T", "filter: float", "a: float", "b: float", "x: T", "mean: float"},
                                            {"g: T", "sum: float", "product: float"},

@@ -251,10 +251,10 @@ inline void PointsToFilter(const float* u, int64_t plane, int64_t count, float* 
   }
 }
 
-// c [rows, strips * kStrip] (+)= a [rows, depth] b [depth, strips * kStrip]; a(r, k) at a[r * a_row + k * a_depth]
+// c [rows, strips * kStrip] (+)= the sum over the runs of a [rows, depth] b [depth, strips * kStrip]; a(r, k) at a[r * a_row + k * a_depth]
 template <int64_t rows, int64_t strips, bool add>
-SCANLINE_INLINE void ProductBlock(const float* a, int64_t a_row, int64_t a_depth, const float* b, int64_t b_row, int64_t depth, float* c,
-                                  int64_t c_row) {
+SCANLINE_INLINE void ProductBlock(const float* a, int64_t a_row, int64_t a_depth, const float* b, int64_t b_row, int64_t depth,
+                                  const ProductRuns& runs, float* c, int64_t c_row) {
   Floats sums[rows][strips];
 #pragma GCC unroll 16
   for (int64_t r = 0; r < rows; r++) {
@@ -264,15 +264,18 @@ SCANLINE_INLINE void ProductBlock(const float* a, int64_t a_row, int64_t a_depth
       if (add) ToFloats(c + r * c_row + s * kStrip, &sums[r][s]);
     }
   }
-  for (int64_t k = 0; k < depth; k++) {
-    Floats right[strips];
+  for (int64_t run = 0; run < runs.count; run++) {
+    const float *a_run = a + run * runs.a_step, *b_run = b + run * runs.b_step;
+    for (int64_t k = 0; k < depth; k++) {
+      Floats right[strips];
 #pragma GCC unroll 4
-    for (int64_t s = 0; s < strips; s++) ToFloats(b + k * b_row + s * kStrip, &right[s]);
+      for (int64_t s = 0; s < strips; s++) ToFloats(b_run + k * b_row + s * kStrip, &right[s]);
 #pragma GCC unroll 16
-    for (int64_t r = 0; r < rows; r++) {
-      const float left = a[r * a_row + k * a_depth];
+      for (int64_t r = 0; r < rows; r++) {
+        const float left = a_run[r * a_row + k * a_depth];
 #pragma GCC unroll 4
-      for (int64_t s = 0; s < strips; s++) sums[r][s] += left * right[s];
+        for (int64_t s = 0; s < strips; s++) sums[r][s] += left * right[s];
+      }
     }
   }
 #pragma GCC unroll 16
@@ -283,17 +286,20 @@ SCANLINE_INLINE void ProductBlock(const float* a, int64_t a_row, int64_t a_depth
 }
 
 template <int64_t rows, bool add>
-SCANLINE_INLINE void ProductRows(const float* a, int64_t a_row, int64_t a_depth, const float* b, int64_t columns, int64_t depth, float* c) {
+SCANLINE_INLINE void ProductRows(const float* a, int64_t a_row, int64_t a_depth, const float* b, int64_t columns, int64_t depth,
+                                 const ProductRuns& runs, float* c) {
   int64_t n = 0;
-  for (; n + 2 * kStrip <= columns; n += 2 * kStrip) ProductBlock<rows, 2, add>(a, a_row, a_depth, b + n, columns, depth, c + n, columns);
-  if (n < columns) ProductBlock<rows, 1, add>(a, a_row, a_depth, b + n, columns, depth, c + n, columns);
+  for (; n + 2 * kStrip <= columns; n += 2 * kStrip)
+    ProductBlock<rows, 2, add>(a, a_row, a_depth, b + n, columns, depth, runs, c + n, columns);
+  if (n < columns) ProductBlock<rows, 1, add>(a, a_row, a_depth, b + n, columns, depth, runs, c + n, columns);
 }
 
 template <bool add>
-void Product(const float* a, int64_t a_row, int64_t a_depth, const float* b, int64_t rows, int64_t columns, int64_t depth, float* c) {
+void Product(const float* a, int64_t a_row, int64_t a_depth, const float* b, int64_t rows, int64_t columns, int64_t depth,
+             const ProductRuns& runs, float* c) {
   int64_t r = 0;
   const auto go = [&](auto count) __attribute__((always_inline)) {
-    for (; r + count <= rows; r += count) ProductRows<count, add>(a + r * a_row, a_row, a_depth, b, columns, depth, c + r * columns);
+    for (; r + count <= rows; r += count) ProductRows<count, add>(a + r * a_row, a_row, a_depth, b, columns, depth, runs, c + r * columns);
   };
   go(std::integral_constant<int64_t, 12>());
   go(std::integral_constant<int64_t, 8>());
