@@ -7,7 +7,6 @@ import { App, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { Repository } from 'aws-cdk-lib/aws-ecr';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import type { CloudAssembly } from 'aws-cdk-lib/cx-api';
 import { ByocImage, FailStep, SageMakerPipeline, TrainingStack } from '../../../lib';
 import { LOCAL_IMAGES_METADATA } from '../../../lib/stages/sagemaker-pipeline';
 import { temporaryFolder } from '../../training/temporary-folder';
@@ -38,7 +37,11 @@ test('the image of script mode is a stage of the same Dockerfile, and runs local
   const { local, image, stack } = synth((stack) => ByocImage.scriptMode(stack, 'Image', 'cpu'));
   assert.equal(local[0].Commands, 'scanline-sagemaker/containers/script-mode');
   assert.equal(image.isScanline, false);
+<<<<<<< HEAD
   const { directory } = (App.of(stack) as App).synth() as CloudAssembly;
+=======
+  const { directory } = (stack.node.root as App).synth();
+>>>>>>> 49c7ae86d1fab1d3432fc94b6cc7e0cd43d4ac3d
   const { dockerImages } = JSON.parse(readFileSync(join(directory, 'Test.assets.json'), 'utf8'));
   const [{ source: asset }] = Object.values(dockerImages) as [{ source: Record<string, string> }];
   assert.deepEqual([asset.dockerFile, asset.dockerBuildTarget], ['containers/byoc/Dockerfile', 'script-mode']);
