@@ -44,7 +44,7 @@ export class ByocImage extends Construct {
   /**
    * Scanline's own image: the trainer, the server, and the commands of the other stages.
    *
-   * @param tensorflow the build inside: gpu (4.4 GB) runs on CPU instances too, cpu (1.1 GB) on them alone
+   * @param tensorflow the build inside: gpu (4.1 GB) runs on CPU instances too, cpu (0.9 GB) on them alone
    */
   static scanline(scope: Construct, id: string, tensorflow: 'cpu' | 'gpu' = 'gpu'): ByocImage {
     const asset = ownAsset(scope, id, 'byoc', tensorflow);

@@ -37,11 +37,7 @@ test('the image of script mode is a stage of the same Dockerfile, and runs local
   const { local, image, stack } = synth((stack) => ByocImage.scriptMode(stack, 'Image', 'cpu'));
   assert.equal(local[0].Commands, 'scanline-sagemaker/containers/script-mode');
   assert.equal(image.isScanline, false);
-<<<<<<< HEAD
-  const { directory } = (App.of(stack) as App).synth() as CloudAssembly;
-=======
   const { directory } = (stack.node.root as App).synth();
->>>>>>> 49c7ae86d1fab1d3432fc94b6cc7e0cd43d4ac3d
   const { dockerImages } = JSON.parse(readFileSync(join(directory, 'Test.assets.json'), 'utf8'));
   const [{ source: asset }] = Object.values(dockerImages) as [{ source: Record<string, string> }];
   assert.deepEqual([asset.dockerFile, asset.dockerBuildTarget], ['containers/byoc/Dockerfile', 'script-mode']);
