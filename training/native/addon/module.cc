@@ -17,6 +17,7 @@ static void RegisterKernels() {
     scanline::RegisterGroupNorm();
     scanline::RegisterAxisProduct();
     scanline::RegisterWindowSoftmax();
+    scanline::RegisterVolumeConvolution();
     return true;
   }();
   (void)registered;
