@@ -3,6 +3,7 @@ import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import type { Feed, Fetched, NativeGraph, NativeSession } from '../native/addon';
 import { native } from '../native/tensorflow';
 import { AttributeType, DataType } from '../ops/op';
+import { inBfloat16 } from '../ops/own-kernels';
 import { Recorder } from './recorder';
 import { type Body, type InputSpec, type Program, type Runtime, type Values, Variable } from './runtime';
 import { encodeSessionConfig, type SessionConfig } from './session-config';
@@ -47,7 +48,7 @@ export class CompiledRuntime implements Runtime {
 
   private receiveTrace: ((metadata: Uint8Array) => void) | undefined;
 
-  constructor(config: SessionConfig) {
+  constructor(private readonly config: SessionConfig) {
     this.session = new native.Session(this.graph, encodeSessionConfig(config));
   }
 
@@ -89,7 +90,9 @@ export class CompiledRuntime implements Runtime {
     const entries = Object.entries<InputSpec>(inputs).map(([name, { shape, dtype }]) => {
       return { name: name as Input, shape, dtype: DataType[dtype], output: this.placeholder(shape, DataType[dtype]) };
     });
-    const { result: fetches, effects } = this.recorder.record(() => {
+    const record = <Result>(body: () => Result) =>
+      this.recorder.record(this.config.precision === 'bf16' ? () => inBfloat16(body) : body);
+    const { result: fetches, effects } = record(() => {
       const tensors = entries.map(({ name, output, shape, dtype }) => [
         name,
         this.recorder.tensor(output, shape, dtype),

@@ -3,7 +3,7 @@ import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { pad, reshape, slice } from './layout';
 import { product } from './linear';
 import { type Attributes, differentiable, float32, int, int32, op, vector, whole } from './op';
-import { useOwnKernels } from './own-kernels';
+import { computesInBfloat16, useOwnKernels } from './own-kernels';
 import { mapAxis } from './resize';
 
 /** The smallest float32: what pads an input whose maximum is taken. */
@@ -132,6 +132,53 @@ function ownConvolution(x: Tensor, weight: Tensor): Tensor {
   );
 }
 
+/** A convolution between a fine grid and a coarse one, with the kernels of kernels/volume_convolution.cc. */
+interface Grids {
+  /** Sides of the volumes. */
+  readonly fine: readonly number[];
+  readonly coarse: readonly number[];
+  readonly stride: readonly number[];
+  readonly padding: readonly number[];
+}
+
+/** Whether kernels/volume_convolution.cc does a convolution: it knows no products of bfloat16, which TensorFlow's kernels are faster with. */
+function isForOwnVolumeKernels(weight: Tensor): boolean {
+  return (
+    useOwnKernels() &&
+    !computesInBfloat16() &&
+    weight.rank === 5 &&
+    weight.shape.slice(-2).every((channels) => channels % STRIP === 0)
+  );
+}
+
+/** @param transposed whether x is the coarse grid */
+function acrossGrids(x: Tensor, weight: Tensor, { fine, coarse, stride, padding }: Grids, transposed: boolean): Tensor {
+  const sides = transposed ? fine : coarse;
+  const attributes = { T: float32, sides: int(sides), stride: int(stride), padding: int(padding) };
+  const y = op(`ScanlineVolumeConvolution${transposed ? 'Transposed' : ''}`, [x, weight], attributes);
+  const filters = weight.shape.at(transposed ? -2 : -1) as number;
+  return op('Reshape', [y, vector([-1, ...sides, filters])], { T: float32, Tshape: int32 });
+}
+
+function ownVolumeConvolution(x: Tensor, weight: Tensor, grids: Grids, transposed: boolean): Tensor {
+  return differentiable(
+    [x, weight],
+    ([x, weight], save) => {
+      save([x, weight]);
+      return acrossGrids(x, weight, grids, transposed);
+    },
+    (dy, saved) => {
+      const [x, weight] = saved as [Tensor, Tensor];
+      const attributes = { T: float32, stride: int(grids.stride), padding: int(grids.padding) };
+      const [fine, coarse] = transposed ? [dy, x] : [x, dy];
+      return [
+        acrossGrids(dy, weight, grids, !transposed),
+        op('ScanlineVolumeConvolutionGradFilter', [fine, coarse, weight], attributes),
+      ];
+    },
+  );
+}
+
 /**
  * 2D and 3D convolution.
  *
@@ -147,6 +194,14 @@ export function convolve(x: Tensor, weight: Tensor, window: ConvolutionWindow = 
   const sizes = kernel.shape.slice(0, axes);
   const dense = stride.every((step) => step === 1);
   if (dense && sizes.every((size, axis) => size === 1 && padding[axis] === 0)) return pointwise(x, kernel);
+  if (isForOwnVolumeKernels(kernel)) {
+    const fine = x.shape.slice(1, -1);
+    const coarse = fine.map((length, axis) => {
+      const free = length + 2 * (padding[axis] as number) - (sizes[axis] as number);
+      return Math.floor(free / (stride[axis] as number)) + 1;
+    });
+    return ownVolumeConvolution(x, kernel, { fine, coarse, stride, padding }, false);
+  }
   const centred = dense && sizes.every((size, axis) => 2 * (padding[axis] as number) === size - 1);
   const input = centred ? x : padded(x, sizes, stride, padding, 0);
   return rawConvolve(input, kernel, windowAttributes(stride, centred ? 'SAME' : 'VALID'));
@@ -191,6 +246,10 @@ export function transposedConvolve(x: Tensor, weight: Tensor, window: Transposed
   const stride = perAxis(window.stride ?? 1, axes);
   const [padding, more] = [perAxis(window.padding ?? 0, axes), perAxis(window.outputPadding ?? 0, axes)];
   const full = spatial.map((length, i) => (length - 1) * (stride[i] as number) + (weight.shape[i] as number));
+  if (isForOwnVolumeKernels(weight)) {
+    const fine = full.map((size, i) => size - 2 * (padding[i] as number) + (more[i] as number));
+    return ownVolumeConvolution(x, weight, { fine, coarse: spatial, stride, padding }, true);
+  }
   const y = rawTransposedConvolve(x, weight, [...full, filters], windowAttributes(stride, 'VALID'));
   // what is cut off at the end where it is positive is added where it is negative
   const after = padding.map((cut, i) => cut - (more[i] as number));

@@ -18,3 +18,20 @@ export function withTensorflowOpsOnly<Result>(body: () => Result): Result {
     allowed = before;
   }
 }
+
+let half = false;
+
+/** Whether what is being recorded will compute its products in bfloat16. */
+export function computesInBfloat16(): boolean {
+  return half;
+}
+
+/** Runs a function that records ops which mixed precision will turn to bfloat16. */
+export function inBfloat16<Result>(body: () => Result): Result {
+  half = true;
+  try {
+    return body();
+  } finally {
+    half = false;
+  }
+}

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { native, tf } from '../../../training/native/tensorflow';
-import { convolve as convolveIn } from '../../../training/ops/convolution';
-import { float32, ops } from '../../../training/ops/op';
+import { convolve as convolveIn, transposedConvolve } from '../../../training/ops/convolution';
+import { float32, int, ops } from '../../../training/ops/op';
 import { withTensorflowOpsOnly } from '../../../training/ops/own-kernels';
 import { assertAlike, evaluate, normal } from './gradients';
 import { assertSameInBfloat16, rounded } from './kernel';
@@ -44,6 +44,42 @@ for (const [size, channels, filters] of [
   });
 }
 
+// 80 and 96 channels are more than one panel of a product, 80 no whole number of them
+for (const [size, kernel, stride, padding] of [
+  [[2, 7, 8, 6], [3, 3, 3], 2, 1],
+  [[1, 4, 6, 5], [2, 2, 2], 2, 0],
+  [
+    [1, 3, 8, 9],
+    [1, 3, 5],
+    [1, 2, 3],
+    [0, 1, 2],
+  ],
+  [[1, 2, 3, 2], [5, 5, 5], 1, 2],
+] as const) {
+  const name = `[${size}] voxels by a filter of [${kernel}], stride ${stride}, padding ${padding}`;
+  for (const [channels, filters] of [
+    [80, 32],
+    [16, 96],
+  ] as const) {
+    test(`a convolution of ${name}, ${channels} channels to ${filters}, is what TensorFlow's ops give`, () => {
+      const body = (x: Tensor, weight: Tensor) => convolveIn(x, weight, { stride, padding });
+      const inputs: [Tensor, Tensor] = [normal([...size, channels], 1, 0.5), normal([...kernel, channels, filters], 2)];
+      const dy = normal(body(...inputs).shape, 3);
+      const expected = withTensorflowOpsOnly(() => evaluate(body, inputs, dy));
+      assertAlike(evaluate(body, inputs, dy), expected, 5e-6);
+    });
+
+    test(`a transposed convolution of ${name}, ${channels} channels to ${filters}, is what TensorFlow's ops give`, () => {
+      const body = (x: Tensor, weight: Tensor) => transposedConvolve(x, weight, { stride, padding, outputPadding });
+      const outputPadding = typeof stride === 'number' ? stride - 1 : stride.map((step) => step - 1);
+      const inputs: [Tensor, Tensor] = [normal([...size, channels], 1, 0.5), normal([...kernel, filters, channels], 2)];
+      const dy = normal(body(...inputs).shape, 3);
+      const expected = withTensorflowOpsOnly(() => evaluate(body, inputs, dy));
+      assertAlike(evaluate(body, inputs, dy), expected, 5e-6);
+    });
+  }
+}
+
 test('a convolution of no images is one, with a gradient of zeros', () => {
   const inputs: [Tensor, Tensor] = [tf.zeros([0, 8, 8, 16]), normal([3, 3, 16, 16], 1)];
   const [y, dx, dweight] = evaluate(convolve, inputs, tf.zeros([0, 8, 8, 16])) as [Float32Array, ...Float32Array[]];
@@ -63,6 +99,12 @@ test('a convolution of volumes in bfloat16 is that in float32, rounded', async (
   await assertSameInBfloat16('ScanlineConvolution', [rounded(x), filter]);
   await assertSameInBfloat16('ScanlineConvolutionGradInput', [rounded(dy), filter]);
   await assertSameInBfloat16('ScanlineConvolutionGradFilter', [rounded(dy), rounded(x), filter]);
+  const [stride, padding] = [int([1, 1, 1]), int([1, 1, 1])];
+  const attributes = { sides: int([5, 6, 7]), stride, padding };
+  await assertSameInBfloat16('ScanlineVolumeConvolution', [rounded(x), filter], attributes);
+  await assertSameInBfloat16('ScanlineVolumeConvolutionTransposed', [rounded(dy), filter], attributes);
+  const inputs = [rounded(x), rounded(dy), filter];
+  await assertSameInBfloat16('ScanlineVolumeConvolutionGradFilter', inputs, { stride, padding });
 });
 
 function refuses(name: string, inputs: Tensor[], message: RegExp): void {

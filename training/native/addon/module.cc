@@ -18,6 +18,7 @@ static void RegisterKernels() {
     scanline::RegisterGroupNorm();
     scanline::RegisterAxisProduct();
     scanline::RegisterWindowSoftmax();
+    scanline::RegisterVolumeConvolution();
     return true;
   }();
   (void)registered;

@@ -84,6 +84,9 @@ class Call {
   // A float32 matrix.
   Tensor OutputMatrix(int index, int64_t rows, int64_t columns) { return Allocate(index, TF_FLOAT, {rows, columns}); }
 
+  // An output of the type of `like`.
+  Tensor OutputOf(int index, const Tensor& like, const std::vector<int64_t>& shape) { return Allocate(index, TF_TensorType(like.get()), shape); }
+
   // An output of the type of `like` with three axes.
   Tensor OutputCube(int index, const Tensor& like, int64_t depth, int64_t rows, int64_t columns) {
     return Allocate(index, TF_TensorType(like.get()), {depth, rows, columns});
@@ -207,5 +210,6 @@ void RegisterSoftmaxGrad();
 void RegisterGroupNorm();
 void RegisterAxisProduct();
 void RegisterWindowSoftmax();
+void RegisterVolumeConvolution();
 
 }  // namespace scanline
