@@ -15,6 +15,17 @@ interface Options {
   json?: boolean;
 }
 
+/** One line that is written over on a terminal; elsewhere a line for each thing that is begun. */
+function progressLine(): (text: string) => void {
+  let before = '';
+  return (text) => {
+    const what = text.replace(/\d+ of \d+$/, '');
+    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+    else if (what !== before) process.stderr.write(`${text}\n`);
+    before = what;
+  };
+}
+
 export function benchCommand(): Command {
   const command = new Command('bench')
     .description('measure training steps of a network on this machine, and tell what most likely limits them')
@@ -48,11 +59,7 @@ Examples:
       const { benchmark, describeResults, precisionsHere } = await import('../../training/benchmark/index.js');
       const precisions = options.precision === undefined ? precisionsHere() : [hyperparameters.precision];
       const settings = { hyperparameters, threads, steps, warmup, ...(data !== undefined && { folders: { data } }) };
-      const progress = (text: string) => {
-        if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
-        else if (!/ [2-9]\d* of | 1\d+ of /.test(text)) process.stderr.write(`${text}\n`);
-      };
-      const results = await benchmark(settings, precisions, progress);
+      const results = await benchmark(settings, precisions, progressLine());
       if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
       const { processor } = inspectMachine();
       if (json) {

@@ -72,12 +72,14 @@ export async function benchmark(
     const measurement = await measureInProcess({ ...settings, hyperparameters }, (text) =>
       report(`${precision}: ${text}`),
     );
+    // a precision that was not to be had was replaced by another
+    if (results.some((result) => result.precision === measurement.precision)) continue;
     const { cost, peak, loaded, millisecondsPerStep } = measurement;
     const all = cost.arithmetic + cost.moving;
     const observation = {
       step: millisecondsPerStep,
       ...(loaded && { loadedStep: loaded.millisecondsPerStep }),
-      idle: cost.idle / (cost.idle + all),
+      idle: cost.idle / cost.duration,
       arithmetic: cost.arithmetic / all,
       efficiency: cost.operations / cost.arithmetic / peak,
     };

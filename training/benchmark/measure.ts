@@ -3,6 +3,7 @@ import type { CompiledRuntime } from '../compiler/compiled';
 import type { Precision } from '../compiler/session-config';
 import type { PartFolders } from '../data/parts';
 import { type FitModel, fitModel } from '../engine/fit-model';
+import { choosePrecision } from '../engine/precision';
 import { Speed } from '../engine/speed';
 import { openTask } from '../engine/tasks';
 import type { TaskBatch, TaskLoader } from '../engine/tasks/task';
@@ -130,7 +131,11 @@ async function traced({ trainee, step }: FitModel, batch: Source['batch'], numbe
 }
 
 /** @throws UserError for data or settings that the user must mend */
-export async function measure(settings: Settings, report: Report): Promise<Measurement> {
+export async function measure(asked: Settings, report: Report): Promise<Measurement> {
+  const gpu = backend.binding.isUsingGpuDevice();
+  const { precision, note } = choosePrecision(asked.hyperparameters.precision, { gpu, eager: false });
+  if (note !== undefined) report(note);
+  const settings = { ...asked, hyperparameters: { ...asked.hyperparameters, precision } };
   const { hyperparameters: h, steps, warmup, threads } = settings;
   let description = '';
   const source = await open(settings, (text) => {
@@ -155,8 +160,7 @@ export async function measure(settings: Settings, report: Report): Promise<Measu
     report('a traced step');
     const cost = await traced(model, batch, warmup + steps);
     report('the peak of matrix products');
-    const { precision } = h;
-    const peak = await measurePeak({ threads, precision, gpu: backend.binding.isUsingGpuDevice() });
+    const peak = await measurePeak({ threads, precision, gpu });
     const millisecondsPerStep = median(times);
     return {
       ...{ precision, millisecondsPerStep, samplesPerSecond: (batch.count * 1000) / millisecondsPerStep },

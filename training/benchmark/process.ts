@@ -9,6 +9,9 @@ export type Message =
 
 const send = (message: Message) => new Promise<void>((resolve) => process.send?.(message, () => resolve()));
 
+// who asked is gone, or has the answer
+process.once('disconnect', () => process.exit());
+
 process.once('message', async (settings: Settings) => {
   try {
     const measurement = await measure(settings, (text) => void send({ kind: 'progress', text }));

@@ -45,7 +45,9 @@ export interface StepCost {
   readonly arithmetic: number;
   /** Seconds of all other ops, which move numbers more than they compute. */
   readonly moving: number;
-  /** Seconds from the first op to the last in which none ran. */
+  /** Seconds from the beginning of the first op to the end of the last. */
+  readonly duration: number;
+  /** Seconds of these in which no op ran. */
   readonly idle: number;
   /** The kinds of ops that take the most, and their share of all ops' time. */
   readonly largest: readonly { readonly op: string; readonly share: number }[];
@@ -158,7 +160,7 @@ export function stepCost(metadata: Uint8Array): StepCost {
   const all = Math.max(seconds.arithmetic + seconds.moving, 1e-9);
   const largest = [...kinds].sort(([, a], [, b]) => b - a).slice(0, 5);
   return {
-    ...{ operations, ...seconds, idle: Math.max(0, span - covered(executed)) / 1e6 },
+    ...{ operations, ...seconds, duration: span / 1e6, idle: Math.max(0, span - covered(executed)) / 1e6 },
     largest: largest.map(([op, time]) => ({ op, share: time / all })),
   };
 }
