@@ -24,6 +24,8 @@ export interface TrainingEnvironment {
   readonly outputDir: string;
   /** Kept by SageMaker across interruptions, where the job has a checkpoint configuration. */
   readonly checkpointDir?: string;
+  /** What SageMaker copies to S3 while the job runs, where it has a TensorBoardOutputConfig. */
+  readonly tensorBoardDir?: string;
 }
 
 function channels(): Map<string, string> {
@@ -136,6 +138,7 @@ export function trainingEnvironment(): TrainingEnvironment {
   const base = baseFolder();
   const hyperparametersFile = join(base, 'input', 'config', 'hyperparameters.json');
   const checkpointDir = checkpointFolder(base, hyperparametersFile);
+  const { TENSORBOARD_LOG_DIR: tensorBoardDir } = process.env;
   return {
     hyperparametersFile,
     folders: {
@@ -147,6 +150,7 @@ export function trainingEnvironment(): TrainingEnvironment {
     modelDir: process.env.SM_MODEL_DIR ?? join(base, 'model'),
     outputDir: process.env.SM_OUTPUT_DATA_DIR ?? join(base, 'output', 'data'),
     ...(checkpointDir !== undefined && { checkpointDir }),
+    ...(tensorBoardDir && { tensorBoardDir: inBase(tensorBoardDir) }),
   };
 }
 

@@ -52,7 +52,7 @@ let trained: Ended;
 
 before(async () => {
   base = await baseFolderWith(HYPERPARAMETERS);
-  trained = await run('train', base).ended;
+  trained = await run('train', base, { TENSORBOARD_LOG_DIR: '/opt/ml/output/tensorboard' }).ended;
   assert.equal(trained.status, 0, trained.stderr);
 });
 
@@ -71,6 +71,10 @@ test('train reads the channels and hyperparameters.json, and leaves the model an
   assert.match(trained.stdout, /train: 16 images .*\nvalid: 8 images .*\ntest: 4 images/);
   assert.equal(metricLines(trained.stdout).filter(({ valid_loss }) => valid_loss !== undefined).length, 2);
   assert.equal(existsSync(join(base, 'output', 'failure')), false);
+});
+
+test("TensorBoard's files are written where SageMaker copies them from while the job runs", () => {
+  assert.match(readdirSync(join(base, 'output', 'tensorboard')).join(), /^events\.out\.tfevents\S+$/);
 });
 
 test("the variables of AWS's toolkits win over the files", async () => {

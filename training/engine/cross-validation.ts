@@ -41,6 +41,7 @@ function optionsOfFold(options: FitOptions, fold: number): FitOptions {
     outputDir: below(options.outputDir),
     ...(options.modelDir && { modelDir: below(options.modelDir) }),
     ...(options.checkpointDir && { checkpointDir: below(options.checkpointDir) }),
+    ...(options.tensorBoardDir && { tensorBoardDir: below(options.tensorBoardDir) }),
   };
 }
 

@@ -40,6 +40,8 @@ export interface FitOptions {
   readonly modelDir?: string;
   /** Where checkpoints and the best models are written while training. @default {outputDir}/{model_name}/model */
   readonly checkpointDir?: string;
+  /** Where TensorBoard's files are written. @default {outputDir}/{model_name}/logs/tensorboard */
+  readonly tensorBoardDir?: string;
   /** auto: from the newest checkpoint where there is one; none: from the beginning; else the path of a checkpoint. @default auto */
   readonly resume?: string;
   /** Run op by op instead of as one graph. @default false */
@@ -78,7 +80,7 @@ export async function fit(options: FitOptions): Promise<FitResult> {
 /** Goes through all of a training, saving and loading too, in a folder that is gone afterwards. */
 async function rehearse(options: FitOptions): Promise<FitResult> {
   const folder = await mkdtemp(join(tmpdir(), 'scanline-fast-dev-run-'));
-  const { modelDir: _, checkpointDir: __, ...rest } = options;
+  const { modelDir: _, checkpointDir: __, tensorBoardDir: ___, ...rest } = options;
   try {
     const { history, best } = await run({ ...rest, outputDir: folder, resume: 'none' });
     process.stdout.write('fast dev run: a batch of each part went through all of it; nothing was kept\n');
@@ -174,7 +176,7 @@ async function train(options: FitOptions, console: TrainingConsole, resources: R
         : `resumed from ${from}: epoch ${progress.epoch}, step ${progress.step}`,
     );
   }
-  const tensorboard = new TensorBoard(join(output, 'logs', 'tensorboard'));
+  const tensorboard = new TensorBoard(options.tensorBoardDir ?? join(output, 'logs', 'tensorboard'));
   if (model.graph) tensorboard.graph(model.graph);
   // a rehearsal tells nobody
   const trackers = options.fastDevRun

@@ -179,7 +179,9 @@ export function resolveHyperparameters(all: ReadonlyMap<string, GivenValue>): {
     const spec = SPECS.get(name);
     if (spec === undefined) defects.push(`${name} (${from}) is not a hyperparameter${suggestion(name)}`);
     else if (spec.models && !spec.models.includes(family)) {
-      defects.push(`${name} (${from}) is not a hyperparameter of ${values.model_name}, but of ${spec.models.join()}`);
+      defects.push(
+        `${name} (${from}) is not a hyperparameter of ${values.model_name}, but of ${spec.models.join(', ')}`,
+      );
     }
   }
   return { values: values as unknown as Hyperparameters, defects };
