@@ -114,6 +114,7 @@ export function byHand(app: App, definition: Definition): void {
   const image = new DockerImageAsset(stack, 'Image', {
     directory: dirname(require.resolve('scanline-sagemaker/package.json')),
     file: 'containers/byoc/Dockerfile',
+    target: 'byoc',
     buildArgs: { TENSORFLOW: 'gpu' },
     platform: Platform.LINUX_AMD64,
     ignoreMode: IgnoreMode.DOCKER,

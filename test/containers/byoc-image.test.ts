@@ -25,7 +25,9 @@ function importsOf(...rooms: string[]): string[] {
   const imports = rooms
     .flatMap((room) => filesBelow(join(packageRoot, room)))
     .filter((file) => file.endsWith('.ts'))
-    .flatMap((file) => [...readFileSync(file, 'utf8').matchAll(/\b(?:from|import|require)\b\s*\(?'([^'.][^']*)'/g)])
+    .flatMap((file) => [
+      ...readFileSync(file, 'utf8').matchAll(/\b(?:(?:from|import)\s+|(?:import|require)\()'([^'.][^']*)'/g),
+    ])
     .map((match) => match[1] as string)
     .filter((name) => !name.startsWith('node:'))
     .map((name) => name.split('/', name.startsWith('@') ? 2 : 1).join('/'));

@@ -32,12 +32,14 @@ export const STACKS: Readonly<Record<string, (stack: Stack) => void>> = {
           volumeSize: 60,
           containerStartupTimeout: Duration.minutes(10),
           modelDownloadTimeout: Duration.minutes(5),
+          initialInstanceCount: 4,
           autoscaling: { maxCapacity: 4 },
         },
         {
           model: { modelPackageArn: 'arn:aws:sagemaker:us-east-1:111122223333:model-package/planes/3' },
           variantName: 'Challenger',
           instanceType: 'ml.m5.xlarge',
+          initialInstanceCount: 4,
         },
       ],
       bucket,
@@ -53,6 +55,7 @@ export const STACKS: Readonly<Record<string, (stack: Stack) => void>> = {
       variants: [
         {
           model: { image: imageOf(stack), modelData: `s3://${bucket.bucketName}/model.tar.gz` },
+          initialInstanceCount: 2,
           autoscaling: { maxCapacity: 2 },
         },
       ],

@@ -110,7 +110,7 @@ const DEFECTS: readonly (readonly [string, Given])[] = [
   ['optimizer is "lion" (ranges.optimizer)', { ranges: { optimizer: categorical(['adam', 'lion']) } }],
   ['learning_rat (ranges.learning_rat) is not a hyperparameter', { ranges: { learning_rat: continuous(0.1, 1) } }],
   [
-    'hidden_size (ranges.hidden_size) is not a hyperparameter of densenet121, but of vit,vit_conv.',
+    'hidden_size (ranges.hidden_size) is not a hyperparameter of densenet121, but of vit, vit_conv.',
     { ranges: { hidden_size: integer(96, 192) } },
   ],
   [
