@@ -166,7 +166,7 @@ async function executed(checkpointing: boolean): Promise<number> {
   });
   runtime.dispose();
   const text = Buffer.from(trace).toString('latin1');
-  return text.match(/Conv3D\(/g)?.length ?? 0;
+  return text.match(/(?:Conv3D|ScanlineConvolution|ScanlineVolumeConvolution)\(/g)?.length ?? 0;
 }
 
 test("TensorFlow's rewriting does not take what is computed again for what was computed before", async () => {
