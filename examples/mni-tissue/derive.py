@@ -1,12 +1,11 @@
-"""Derives the example's volumes from the MNI152 template: 24 + 8 + 8 crops of 64^3 voxels of 2 mm, with grey and white matter as labels.
+"""Derives the example's volumes from the MNI152 template: 24 + 8 crops of 64^3 voxels of 2 mm, with grey and white matter as labels.
 
 usage: derive.py SOURCE FOLDER        (needs nibabel, numpy and scipy)
 
-SOURCE holds mni_icbm152_{t1,gm,wm}_tal_nlin_sym_09a_converted.nii.gz, as the PyPI package nilearn 0.14.1 carries them. Training crops are
-taken of the front half of the brain, validation crops of the front of its back half and test crops of the rest, 4 mm apart: no voxel of one
-part is in another. (Not left and right: the template is symmetric.) Each crop is turned, scaled, mirrored and placed at random, and its
-values are bent, shaded and made noisy, as if it were another person's and another scanner's.
-Writes FOLDER/{train,valid,test}/subject_XXX/{img,label}.nii.gz, 8 bits each; label 1 is grey matter, 2 is white matter.
+SOURCE holds mni_icbm152_{t1,gm,wm}_tal_nlin_sym_09a_converted.nii.gz, as the PyPI package nilearn 0.14.1 carries them. Training crops
+are taken of the front half of the brain, validation crops of the back half: no voxel of one is in the other. Each crop is turned, scaled,
+mirrored and placed at random, and its values are bent, shaded and made noisy, as if it were another person's and another scanner's.
+Writes FOLDER/{train,valid}/subject_XXX/{img,label}.nii.gz, 8 bits each; label 1 is grey matter, 2 is white matter.
 """
 import gzip
 import json
@@ -17,8 +16,7 @@ import nibabel
 import numpy as np
 from scipy.ndimage import affine_transform
 
-# how many, and planes of 1 mm, counted from the back, between which the part lies: the brain is in 27 to 207
-PARTS = {"train": (24, 118, 233), "valid": (8, 74, 114), "test": (8, 0, 70)}
+COUNTS = {"train": 24, "valid": 8}
 SIDE, STEP = 64, 2.0  # voxels, mm
 SEED = 152
 
@@ -46,19 +44,19 @@ def shaded(image, generator):
     """Gamma, a linear bias field and noise, in the brain alone; 0..255."""
     brain = image > 0
     places = np.stack(np.meshgrid(*[np.linspace(-1, 1, SIDE)] * 3, indexing="ij"), -1)
-    field = np.exp(places @ generator.uniform(-0.45, 0.45, 3))
-    bent = (image / 255) ** generator.uniform(0.9, 1.1) * field * generator.uniform(0.7, 0.95) * 255
-    noisy = bent + generator.normal(0, generator.uniform(0.5, 1.5), image.shape)
+    field = np.exp(places @ generator.uniform(-0.4, 0.4, 3))
+    bent = (image / 255) ** generator.uniform(0.8, 1.25) * field * generator.uniform(0.7, 0.95) * 255
+    noisy = bent + generator.normal(0, generator.uniform(1, 3), image.shape)
     return np.where(brain, np.clip(np.round(noisy), 1, 255), 0).astype(np.uint8)
 
 
-def crop(t1, label, first, end, generator):
-    """A crop around the middle of what lies between two planes; all else is cut away before."""
-    middle = np.array([t1.shape[0] / 2, 0, t1.shape[2] / 2]) + [generator.uniform(-12, 12), (first + end) / 2, generator.uniform(-12, 12)]
+def crop(t1, label, half, generator):
+    """A crop whose middle lies in the half; what lies in the other half is cut away before."""
+    middle = np.array([t1.shape[0] / 2, 0, t1.shape[2] / 2]) + [generator.uniform(-12, 12), np.mean(half), generator.uniform(-12, 12)]
     matrix = rotation(generator.uniform(-0.2, 0.2, 3)) @ np.diag(generator.uniform(0.9, 1.1, 3) * [generator.choice([-1, 1]), 1, 1]) * STEP
     offset = middle - matrix @ np.full(3, (SIDE - 1) / 2)
     own = np.zeros(t1.shape[1], bool)
-    own[first:end] = True
+    own[half[0] : half[1]] = True
     cut = [np.where(own[None, :, None], volume, 0) for volume in (t1, label)]
     image = affine_transform(cut[0], matrix, offset, (SIDE,) * 3, order=1)
     labels = affine_transform(cut[1], matrix, offset, (SIDE,) * 3, order=0)
@@ -77,14 +75,16 @@ def save(data, path):
 def main():
     source, folder = map(Path, sys.argv[1:])
     t1, label = load(source, "t1")[0], tissues(source)
+    middle = t1.shape[1] // 2
+    halves = {"train": (middle, t1.shape[1]), "valid": (0, middle)}
     generator = np.random.default_rng(SEED)
     number = 0
-    for part, (count, first, end) in PARTS.items():
+    for part, count in COUNTS.items():
         for _ in range(count):
             number += 1
             target = folder / part / f"subject_{number:03}"
             target.mkdir(parents=True, exist_ok=True)
-            image, labels = crop(t1, label, first, end, generator)
+            image, labels = crop(t1, label, halves[part], generator)
             save(image, target / "img.nii.gz")
             save(labels, target / "label.nii.gz")
     (folder / "label_dict.json").write_text(json.dumps({"background": 0, "grey matter": 1, "white matter": 2}, indent=2) + "\n")

@@ -3,6 +3,8 @@ import type { TrainingStackProps } from '../../lib/stacks/training-stack';
 
 export const tissue = {
   task: 'segmentation',
+  // training and validation volumes come in parts; the test part is half of the latter: all are crops of one brain, and of its back half
+  fractions: [0.75, 0.125, 0.125],
   hyperparameters: {
     model_name: 'segresnet',
     init_filters: 8,

@@ -21,9 +21,8 @@ test('a whole data set of volumes is summarised, and exits with 0', async () => 
     stdout,
     /^part +subjects +channels +voxels +spacing \(mm\) +axes +background +grey matter +white matter$/m,
   );
-  assert.match(stdout, /^train +24 +1 +64 x 64 x 64 +2 x 2 x 2 +RAS +66\.4% +20% +13\.5%$/m);
+  assert.match(stdout, /^train +24 +1 +64 x 64 x 64 +2 x 2 x 2 +RAS +65\.4% +20\.6% +14%$/m);
   assert.match(stdout, /^valid +8 /m);
-  assert.match(stdout, /^test +8 /m);
   assert.match(stdout, /✓ .*: defects: 0, warnings: 0/);
 });
 
