@@ -74,10 +74,12 @@ for (const [name, build] of Object.entries(networks)) {
       const compiled = await train(build, new CompiledRuntime({}), optimizer, SIZES);
       const eager = await train(build, new EagerRuntime(), optimizer, SIZES);
       assertRelative(compiled.losses, eager.losses, 1e-5, 'loss');
-      // a logit is a sum that may come near 0: its rounding is a share of the terms, not of itself
+      // a logit is a sum that may come near 0, whose rounding is a share of the terms; Adam divides a weight's gradient by its own size, and
+      // so makes the rounding of the smallest gradients whole steps, which SGD does not
       const largest = Math.max(...eager.logits.map(Math.abs));
       const differences = compiled.logits.map((logit, i) => Math.abs(logit - (eager.logits[i] as number)) / largest);
-      assert.ok(Math.max(...differences) <= 1e-4, `logits differ by ${Math.max(...differences)} of the largest`);
+      const share = optimizer === 'adam' ? 1e-4 : 1e-6;
+      assert.ok(Math.max(...differences) <= share, `logits differ by ${Math.max(...differences)} of the largest`);
     });
   }
 
