@@ -28,9 +28,9 @@ export async function decodeImage(
   { height, width, channels }: ImageSize,
   maxPixels = MOST_PIXELS,
 ): Promise<Uint8Array | Uint16Array> {
-  if ((typeof source === 'string' ? (await stat(source)).size : source.length) === 0) throw new Error('it is empty');
+  if (source.length === 0) throw new Error('it is empty');
   const image = sharp(source, { ...READING, limitInputPixels: maxPixels });
-  const deep = (await image.metadata()).depth === 'ushort';
+  const deep = (await readMetadata(image, source)).depth === 'ushort';
   const spaces = deep ? { grey: 'grey16', colour: 'rgb16' } : { grey: 'b-w', colour: 'srgb' };
   const { data, info } = await image
     .autoOrient()
@@ -41,6 +41,17 @@ export async function decodeImage(
     .toBuffer({ resolveWithObject: true });
   if (info.channels !== channels) throw new Error(`it has ${info.channels} channels, not ${channels}`);
   return deep ? new Uint16Array(data.buffer, data.byteOffset, data.length / 2) : data;
+}
+
+/** @throws Error with the decoder's reason, which does not know an empty file from one of another format */
+async function readMetadata(image: sharp.Sharp, source: string | Buffer): Promise<sharp.Metadata> {
+  try {
+    return await image.metadata();
+  } catch (error) {
+    if (typeof source === 'string' && (await stat(source).catch(() => undefined))?.size === 0)
+      throw new Error('it is empty');
+    throw error;
+  }
 }
 
 /** Whether an image has colours; undefined where it cannot be read. */
