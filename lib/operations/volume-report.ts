@@ -31,11 +31,14 @@ export interface VolumeReportOptions {
 }
 
 export class VolumeReport {
-  private readonly rows: { readonly subject: string; readonly script: string; readonly row: string }[] = [];
+  /** Of the table, in HTML. */
+  private readonly rows: string[] = [];
+  private readonly curves: string;
   private readonly scripts: string;
 
   constructor(private readonly options: VolumeReportOptions) {
     this.scripts = join(options.folder, 'report');
+    this.curves = curvesOf(options.history);
     mkdirSync(this.scripts, { recursive: true });
     copyFileSync(niivueScript(), join(this.scripts, 'niivue.js'));
   }
@@ -51,7 +54,7 @@ export class VolumeReport {
     writeFileSync(join(this.scripts, script), `volumeHasLoaded(${JSON.stringify(base64)});\n`);
     const cells = this.options.classes.map(({ name }) => `<td>${(volumes[name] ?? 0).toFixed(2)}</td>`).join('');
     const button = `<button data-script="${script}">${escapeHtml(subject)}</button>`;
-    this.rows.push({ subject, script, row: `<tr><td>${button}</td>${cells}</tr>` });
+    this.rows.push(`<tr><td>${button}</td>${cells}</tr>`);
   }
 
   /** @returns the page's path */
@@ -62,7 +65,7 @@ export class VolumeReport {
   }
 
   private page(): string {
-    const { title, classes, history } = this.options;
+    const { title, classes } = this.options;
     const colours = classes.map(({ name, value }, i) => ({ name, value, colour: COLOURS[(i + 1) % COLOURS.length] }));
     const heads = colours
       .map(({ name, colour }) => `<th><i style="background:${colour}"></i>${escapeHtml(name)}, ml</th>`)
@@ -73,7 +76,7 @@ export class VolumeReport {
 <p>${this.rows.length} ${this.rows.length === 1 ? 'volume' : 'volumes'}. Scroll over a plane to go through it, click to move the other two, drag with the right button for contrast.</p>
 <main>
 <div id="list"><table><tr><th>subject</th>${heads}</tr>
-${this.rows.map(({ row }) => row).join('\n')}
+${this.rows.join('\n')}
 </table></div>
 <div id="view"><div id="controls">
 <label>planes <select id="planes"><option value="3">all</option><option value="0">axial</option><option value="1">coronal</option><option value="2">sagittal</option><option value="4">rendered</option></select></label>
@@ -82,7 +85,7 @@ ${this.rows.map(({ row }) => row).join('\n')}
 <span id="state" role="status"></span></div>
 <div id="canvas"><canvas id="volume"></canvas></div></div>
 </main>
-${curvesOf(history)}
+${this.curves}
 <script src="report/niivue.js"></script>
 <script>
 const classes = ${JSON.stringify(colours).replaceAll('<', '\\u003c')};
