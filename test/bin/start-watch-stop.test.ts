@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { DescribePipelineExecutionCommand } from '@aws-sdk/client-sagemaker';
 import { pushPipeline, startExecution } from '../../lib/operations/execution';
-import { controlPlane, endOf, eventually, IMAGE, ROLE } from '../lib/local/control-plane';
+import { controlPlane, endOf, eventually, ROLE, TRAINING } from '../lib/local/control-plane';
 import { start } from '../training/command-line';
 
 const ARN = /arn:aws:sagemaker:\S+:pipeline\/planes\/execution\/\w+/;
@@ -11,17 +11,7 @@ const ARN = /arn:aws:sagemaker:\S+:pipeline\/planes\/execution\/\w+/;
 const TRAIN = {
   Name: 'Train',
   Type: 'Training',
-  Arguments: {
-    AlgorithmSpecification: {
-      TrainingImage: IMAGE,
-      TrainingInputMode: 'File',
-      MetricDefinitions: [{ Name: 'loss', Regex: 'loss=([0-9.]+);' }],
-    },
-    RoleArn: ROLE,
-    OutputDataConfig: { S3OutputPath: 's3://bucket/models' },
-    ResourceConfig: { InstanceCount: 1, InstanceType: 'ml.m5.xlarge', VolumeSizeInGB: 1 },
-    StoppingCondition: { MaxRuntimeInSeconds: 60 },
-  },
+  Arguments: TRAINING,
 };
 
 /** Goes one way or the other by a parameter. */

@@ -2,7 +2,11 @@
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { DescribePipelineExecutionCommand, SageMakerClient } from '@aws-sdk/client-sagemaker';
+import {
+  type CreateTrainingJobRequest,
+  DescribePipelineExecutionCommand,
+  SageMakerClient,
+} from '@aws-sdk/client-sagemaker';
 import { SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
 import { type LocalSageMaker, startLocalSageMaker } from '../../../lib/local';
 import { temporaryFolder } from '../../training/temporary-folder';
@@ -12,6 +16,19 @@ process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
 
 export const IMAGE = 'registry.test/fake:1';
 export const ROLE = 'arn:aws:iam::000000000000:role/test';
+
+/** A training whose metric is the loss that it prints, as `loss=0.5;`. */
+export const TRAINING = {
+  AlgorithmSpecification: {
+    TrainingImage: IMAGE,
+    TrainingInputMode: 'File',
+    MetricDefinitions: [{ Name: 'loss', Regex: 'loss=([0-9.]+);' }],
+  },
+  RoleArn: ROLE,
+  OutputDataConfig: { S3OutputPath: 's3://bucket/models' },
+  ResourceConfig: { InstanceCount: 1, InstanceType: 'ml.m5.xlarge', VolumeSizeInGB: 1 },
+  StoppingCondition: { MaxRuntimeInSeconds: 60 },
+} satisfies Omit<CreateTrainingJobRequest, 'TrainingJobName'>;
 
 export interface TestPlane extends LocalSageMaker {
   readonly folder: string;

@@ -26,7 +26,7 @@ import {
   type Step,
   TrainingStep,
 } from '../../../../lib/pipeline';
-import { controlPlane, endOf, eventually, IMAGE, ROLE } from '../control-plane';
+import { controlPlane, endOf, eventually, IMAGE, ROLE, TRAINING } from '../control-plane';
 import { least, message, push, REPORT, run, SCRIPTS, stepsOf, work } from './pipelines';
 
 function gate(evaluation: ProcessingStep): Step[] {
@@ -144,17 +144,7 @@ test('after a failure what runs comes to its end, and nothing more begins', asyn
 
 test('what a job produced goes on to the steps that refer to it: a model, and a version of it', async (t) => {
   const train = new TrainingStep('Train', {
-    arguments: {
-      AlgorithmSpecification: {
-        TrainingImage: IMAGE,
-        TrainingInputMode: 'File',
-        MetricDefinitions: [{ Name: 'loss', Regex: 'loss=([0-9.]+);' }],
-      },
-      RoleArn: ROLE,
-      OutputDataConfig: { S3OutputPath: 's3://bucket/models' },
-      ResourceConfig: { InstanceCount: 1, InstanceType: 'ml.m5.xlarge', VolumeSizeInGB: 1 },
-      StoppingCondition: { MaxRuntimeInSeconds: 60 },
-    },
+    arguments: TRAINING,
   });
   const container = { Image: IMAGE, ModelDataUrl: train.properties.ModelArtifacts.S3ModelArtifacts };
   const model = new ModelStep('Model', { arguments: { PrimaryContainer: container, ExecutionRoleArn: ROLE } });

@@ -23,7 +23,7 @@ import {
   type Step,
 } from '../../../../lib/pipeline';
 import { temporaryFolder } from '../../../training/temporary-folder';
-import { clientsOf, endOf, eventually, IMAGE, imageFolder, ROLE } from '../control-plane';
+import { clientsOf, endOf, eventually, IMAGE, imageFolder, ROLE, TRAINING } from '../control-plane';
 
 /** Each command writes its name down when it begins; the second waits at its first run until somebody ends it. */
 function scripts(folder: string): Record<string, string> {
@@ -154,20 +154,7 @@ test('a job by itself that a kill -9 interrupted is Failed, not in progress for 
   const folder = temporaryFolder();
   const image = imageFolder({ train: 'echo "loss=0.5;"; exec sleep 60' });
   const { child, client } = await heldPlane(folder, image);
-  await client.send(
-    new CreateTrainingJobCommand({
-      TrainingJobName: 'job',
-      AlgorithmSpecification: {
-        TrainingImage: IMAGE,
-        TrainingInputMode: 'File',
-        MetricDefinitions: [{ Name: 'loss', Regex: 'loss=([0-9.]+);' }],
-      },
-      RoleArn: ROLE,
-      OutputDataConfig: { S3OutputPath: 's3://bucket/models' },
-      ResourceConfig: { InstanceCount: 1, InstanceType: 'ml.m5.xlarge', VolumeSizeInGB: 1 },
-      StoppingCondition: { MaxRuntimeInSeconds: 60 },
-    }),
-  );
+  await client.send(new CreateTrainingJobCommand({ TrainingJobName: 'job', ...TRAINING }));
   const describe = new DescribeTrainingJobCommand({ TrainingJobName: 'job' });
   await eventually(async () => (await client.send(describe)).FinalMetricDataList?.length);
   await kill(child);
