@@ -1,26 +1,18 @@
 // Builds the Node.js addons that stand on TensorFlow's shared library: one that loads it, tfjs-node's own binding, and Scanline's.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { UserError } from '../errors';
 import { cacheFolder, type Flavour, packageRoot } from './cache';
 import { type Report, tensorflowFolder } from './install';
+import { CompilerError, compileObjects, gpp } from './objects';
 
 /** N-API 8 has been stable since Node.js 12.22: one build serves every Node.js that Scanline runs on. */
 const NAPI_VERSION = 8;
 
 const COMPILER_FLAGS = [
-  ...[
-    '-O3',
-    '-std=c++17',
-    '-fPIC',
-    '-shared',
-    '-pthread',
-    '-fno-math-errno',
-    '-fno-trapping-math',
-    '-fvisibility=hidden',
-  ],
+  ...['-O3', '-std=c++17', '-fPIC', '-pthread', '-fno-math-errno', '-fno-trapping-math', '-fvisibility=hidden'],
   ...['-DNAPI_CPP_EXCEPTIONS', `-DNAPI_VERSION=${NAPI_VERSION}`],
 ];
 
@@ -90,7 +82,7 @@ function requireCompiler(): void {
   );
 }
 
-function compile(addon: Addon, flavour: Flavour): Promise<void> {
+async function compile(addon: Addon, flavour: Flavour): Promise<void> {
   const tensorflow = join(tensorflowFolder(flavour), 'tensorflow');
   const target = addonPath(addon.name, flavour);
   const partial = `${target}.${process.pid}`;
@@ -105,33 +97,18 @@ function compile(addon: Addon, flavour: Flavour): Promise<void> {
     '-l:libtensorflow_framework.so.2',
     `-Wl,-rpath,${tensorflow}`,
   ];
-  const args = [
-    ...COMPILER_FLAGS,
-    ...includes.flatMap((folder) => ['-isystem', folder]),
-    ...filesOf(addon, /\.cc$/),
-    ...(addon.linked ? link : ['-ldl']),
-    ...['-o', partial],
-  ];
-  return new Promise((resolve, reject) => {
-    const child = spawn('g++', args, { stdio: ['ignore', 'ignore', 'pipe'] });
-    let output = '';
-    child.stderr.on('data', (chunk) => {
-      output += chunk;
-    });
-    child.on('close', (code) => {
-      if (code === 0) {
-        renameSync(partial, target);
-        resolve();
-      } else {
-        reject(
-          new UserError(
-            `g++ could not build ${addon.name}:\n${output.slice(-4000)}`,
-            'g++ 10 or newer is needed; `g++ --version` tells yours.',
-          ),
-        );
-      }
-    });
-  });
+  const flags = [...COMPILER_FLAGS, ...includes.flatMap((folder) => ['-isystem', folder])];
+  try {
+    const objects = await compileObjects(filesOf(addon, /\.cc$/), flags, join(cacheFolder(), 'objects'));
+    await gpp(['-shared', '-pthread', ...objects, ...(addon.linked ? link : ['-ldl']), '-o', partial]);
+  } catch (error) {
+    if (!(error instanceof CompilerError)) throw error;
+    throw new UserError(
+      `g++ could not build ${addon.name}:\n${error.message.slice(-4000)}`,
+      'g++ 10 or newer is needed; `g++ --version` tells yours.',
+    );
+  }
+  renameSync(partial, target);
 }
 
 /** Builds the addons that are not built yet. */
@@ -142,5 +119,6 @@ export async function buildAddons(flavour: Flavour, report: Report): Promise<voi
   requireCompiler();
   report(`building the binding to TensorFlow with g++, which takes a minute`);
   mkdirSync(buildFolder(flavour), { recursive: true });
-  await Promise.all(missing.map((addon) => compile(addon, flavour)));
+  // one after the other, for each by itself takes all cores
+  for (const addon of missing) await compile(addon, flavour);
 }

@@ -1,0 +1,50 @@
+// C++ files are compiled once, and again when they or their headers change.
+import assert from 'node:assert/strict';
+import { readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, test } from 'node:test';
+import { CompilerError, compileObjects } from '../../../training/native/objects';
+import { temporaryFolder } from '../temporary-folder';
+
+let folder: string;
+let sources: string[];
+const write = (name: string, text: string) => writeFileSync(join(folder, name), text);
+const compile = (flags: readonly string[] = []) => compileObjects(sources, flags, join(folder, 'objects'));
+
+beforeEach(() => {
+  folder = temporaryFolder();
+  write('constant.h', 'const int kConstant = 1;\n');
+  write('loops.h', '#include "constant.h"\n');
+  write('first.cc', '#define LOOPS "loops.h"\n#include LOOPS\nint First() { return kConstant; }\n');
+  write('second.cc', 'int Second() { return 2; }\n');
+  sources = ['first.cc', 'second.cc'].map((name) => join(folder, name));
+});
+
+test('what has not changed is not compiled again', async () => {
+  const objects = await compile();
+  assert.equal(new Set(objects).size, 2);
+  assert.deepEqual(await compile(), objects);
+  assert.equal(readdirSync(join(folder, 'objects')).length, 2);
+});
+
+test('a header that others include makes those anew that reach it, and no others', async () => {
+  const [first, second] = await compile();
+  write('constant.h', 'const int kConstant = 3;\n');
+  const [after, same] = await compile();
+  assert.notEqual(after, first);
+  assert.equal(same, second);
+});
+
+test('other flags make other object files', async () => {
+  const objects = await compile();
+  for (const object of await compile(['-O1'])) assert.ok(!objects.includes(object));
+});
+
+test('an error of the compiler is told, and leaves no object file', async () => {
+  write('second.cc', 'int Second() { return two; }\n');
+  await assert.rejects(
+    compile(),
+    (error) => error instanceof CompilerError && /two.* was not declared/.test(error.message),
+  );
+  assert.ok(readdirSync(join(folder, 'objects')).length <= 1);
+});
