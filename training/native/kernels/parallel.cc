@@ -1,9 +1,11 @@
 #include "parallel.h"
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 namespace scanline {
 
@@ -11,7 +13,21 @@ namespace {
 
 std::atomic<int> thread_count{0};
 
-// Threads that wait for one job at a time. They live as long as the process.
+// One kernel's work: who has time takes the next block.
+struct Job {
+  const std::function<void(int64_t)>* body;
+  const int64_t blocks;
+  std::atomic<int64_t> next{0};
+  int threads = 0;
+
+  bool open() const { return next < blocks; }
+  void Work() {
+    for (int64_t block = next++; block < blocks; block = next++) (*body)(block);
+  }
+};
+
+// The threads of all kernels that run: those that called them, and some that live as long as the process. No more than KernelThreads() work
+// at the same time, on the kernel that began first before the others: else they would drive each other's factors out of the caches.
 class Pool {
  public:
   static Pool& Get() {
@@ -20,64 +36,64 @@ class Pool {
   }
 
   void Run(int64_t blocks, const std::function<void(int64_t)>& body) {
-    std::unique_lock<std::mutex> job(job_mutex_, std::try_to_lock);
-    // Another kernel has the threads: this one's own thread does its work.
-    if (!job.owns_lock() || workers_ == 0 || blocks == 1) {
-      for (int64_t block = 0; block < blocks; block++) body(block);
-      return;
-    }
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      body_ = &body;
-      blocks_ = blocks;
-      next_ = 0;
-      busy_ = workers_;
-      generation_++;
-    }
-    wake_.notify_all();
-    Work();
+    Job job{&body, blocks};
+    if (most_ == 1 || blocks <= 1) return job.Work();
     std::unique_lock<std::mutex> lock(mutex_);
-    done_.wait(lock, [this] { return busy_ == 0; });
+    jobs_.push_back(&job);
+    changed_.notify_all();
+    while (job.open() || job.threads > 0) {
+      if (job.open() && working_ < most_) {
+        WorkOn(&job, lock);
+      } else {
+        changed_.wait(lock);
+      }
+    }
+    jobs_.erase(std::find(jobs_.begin(), jobs_.end(), &job));
   }
 
  private:
-  Pool() {
-    const int asked = thread_count.load();
-    const int count = asked > 0 ? asked : static_cast<int>(std::thread::hardware_concurrency());
-    workers_ = count > 1 ? count - 1 : 0;
-    for (int i = 0; i < workers_; i++) std::thread([this] { Loop(); }).detach();
+  Pool() : most_(KernelThreads()) {
+    for (int i = 1; i < most_; i++) std::thread([this] { Loop(); }).detach();
   }
 
-  void Work() {
-    for (int64_t block = next_++; block < blocks_; block = next_++) (*body_)(block);
+  void WorkOn(Job* job, std::unique_lock<std::mutex>& lock) {
+    job->threads++;
+    working_++;
+    lock.unlock();
+    job->Work();
+    lock.lock();
+    job->threads--;
+    working_--;
+    changed_.notify_all();
   }
 
   void Loop() {
-    uint64_t seen = 0;
+    std::unique_lock<std::mutex> lock(mutex_);
     for (;;) {
-      {
-        std::unique_lock<std::mutex> lock(mutex_);
-        wake_.wait(lock, [&] { return generation_ != seen; });
-        seen = generation_;
+      const auto open = std::find_if(jobs_.begin(), jobs_.end(), [](const Job* job) { return job->open(); });
+      if (open != jobs_.end() && working_ < most_) {
+        WorkOn(*open, lock);
+      } else {
+        changed_.wait(lock);
       }
-      Work();
-      std::lock_guard<std::mutex> lock(mutex_);
-      if (--busy_ == 0) done_.notify_one();
     }
   }
 
-  std::mutex job_mutex_, mutex_;
-  std::condition_variable wake_, done_;
-  const std::function<void(int64_t)>* body_ = nullptr;
-  std::atomic<int64_t> next_{0};
-  int64_t blocks_ = 0;
-  uint64_t generation_ = 0;
-  int workers_ = 0, busy_ = 0;
+  const int most_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<Job*> jobs_;
+  int working_ = 0;
 };
 
 }  // namespace
 
 void SetKernelThreads(int count) { thread_count = count; }
+
+int KernelThreads() {
+  const int asked = thread_count.load();
+  return std::max(1, asked > 0 ? asked : static_cast<int>(std::thread::hardware_concurrency()));
+}
 
 void ParallelFor(int64_t blocks, const std::function<void(int64_t)>& body) { Pool::Get().Run(blocks, body); }
 
