@@ -110,6 +110,16 @@ function ofProduct(a: Shape | undefined, b: Shape | undefined, result: Shape | u
   return 2 * product(result) * Math.sqrt((product(a) * product(b)) / (product(result) * many));
 }
 
+/** A fully connected layer. @param y [..., outputs] @param weight [outputs, inputs] */
+function ofLayer(y: Shape | undefined, weight: Shape | undefined): number {
+  return y === undefined || weight === undefined ? 0 : 2 * product(y) * (weight.at(-1) as number);
+}
+
+/** So many products of all tokens with all tokens; what is computed again for the gradient does not count. @param qkv [N, tokens, 3, heads, size] */
+function ofAttention(qkv: Shape | undefined, products: number): number {
+  return qkv === undefined ? 0 : (2 * products * product(qkv) * (qkv[1] as number)) / 3;
+}
+
 type Operations = (inputs: readonly (Shape | undefined)[], output: Shape | undefined) => number;
 
 const forward: Operations = ([, kernel], y) => ofConvolution(y, kernel);
@@ -126,6 +136,10 @@ const OPERATIONS: Readonly<Record<string, Operations>> = {
   ...{ ScanlineConvolutionGradInput: ([dy, kernel]) => ofConvolution(dy, kernel) },
   ...{ ScanlineActivatedConvolutionGradInput: ([dy, kernel]) => ofConvolution(dy, kernel) },
   ...{ ScanlineConvolutionGradFilter: ([dy], kernel) => ofConvolution(dy, kernel) },
+  ...{ ScanlineLinear: ([, weight], y) => ofLayer(y, weight) },
+  ...{ ScanlineLinearGradInput: ([dy, weight]) => ofLayer(dy, weight) },
+  ...{ ScanlineLinearGradWeight: ([dy], dweight) => ofLayer(dy, dweight) },
+  ...{ ScanlineAttention: ([qkv]) => ofAttention(qkv, 2), ScanlineAttentionGrad: ([, qkv]) => ofAttention(qkv, 4) },
   ...{ ScanlineActivatedConvolutionGradFilter: ([dy], kernel) => ofConvolution(dy, kernel) },
 };
 

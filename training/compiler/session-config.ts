@@ -59,6 +59,11 @@ const OWN_PRODUCTS = [
   'ScanlineActivatedConvolutionGradFilter',
   'ScanlineNormalizedProduct',
   'ScanlineNormalizedProductGrad',
+  'ScanlineLinear',
+  'ScanlineLinearGradInput',
+  'ScanlineLinearGradWeight',
+  'ScanlineAttention',
+  'ScanlineAttentionGrad',
 ];
 
 /** Our own kernels that may compute in bfloat16 where what feeds them does; mixed precision takes them from the environment only. */

@@ -227,15 +227,34 @@ export interface DenseOptions {
   readonly bias?: boolean;
   /** @default PyTorch's */
   readonly biasInitial?: Initializer;
+  /** Whether a GELU comes before it, which costs next to nothing here. @default false */
+  readonly gelu?: boolean;
 }
 
 /** torch.nn.Linear on the last axis */
 export function dense(scope: Scope, inputs: number, outputs: number, options: DenseOptions = {}): Layer {
-  const { bias = true, biasInitial = defaultUniform(inputs) } = options;
+  const { bias = true, biasInitial = defaultUniform(inputs), gelu = false } = options;
   const weight = scope.parameter('weight', [outputs, inputs], defaultUniform(inputs));
-  if (!bias) return (x, pass) => linear(x, pass.parameter(weight));
+  if (!bias) return (x, pass) => linear(x, pass.parameter(weight), undefined, { gelu });
   const offset = scope.parameter('bias', [outputs], biasInitial);
-  return (x, pass) => linear(x, pass.parameter(weight), pass.parameter(offset));
+  return (x, pass) => linear(x, pass.parameter(weight), pass.parameter(offset), { gelu });
+}
+
+/** A fully connected layer, a GELU and another such layer, with dropout after each, as transformers have it. */
+export function perceptron(
+  scope: Scope,
+  names: readonly [string, string],
+  channels: number,
+  hidden: number,
+  dropout: number,
+): Layer {
+  const widen = dense(scope.at(names[0]), channels, hidden);
+  const dropHidden = dropping(scope, dropout);
+  // with nothing between them, the GELU is done by the layer that it leads to
+  const gelu = dropout === 0;
+  const narrow = dense(scope.at(names[1]), hidden, channels, { gelu });
+  const activate = gelu ? [] : [ACTIVATIONS.gelu, dropHidden];
+  return sequential(widen, ...activate, narrow, dropping(scope, dropout));
 }
 
 /** torch.nn.Dropout, or with `perChannel` Dropout2d */

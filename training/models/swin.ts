@@ -10,12 +10,12 @@ import { filled, whole } from '../ops/op';
 import { windowSoftmax } from '../ops/window-softmax';
 import { checkpointed } from './checkpointing';
 import {
-  ACTIVATIONS,
   convolution,
   dense,
   dropping,
   droppingPath,
   layerNormalization,
+  perceptron,
   type SpatialDims,
   sequential,
 } from './layers';
@@ -201,11 +201,7 @@ function thinking(scope: Scope, { width, dropPath }: BlockShape, options: SwinOp
   const hidden = Math.floor(width * options.mlpRatio);
   const think = sequential(
     layerNormalization(scope.at('norm2'), width),
-    dense(scope.at('mlp').at('linear1'), width, hidden),
-    ACTIVATIONS.gelu,
-    dropping(scope, options.dropout),
-    dense(scope.at('mlp').at('linear2'), hidden, width),
-    dropping(scope, options.dropout),
+    perceptron(scope.at('mlp'), ['linear1', 'linear2'], width, hidden, options.dropout),
     droppingPath(scope, dropPath),
   );
   return (x, pass) => x.add(think(x, pass));

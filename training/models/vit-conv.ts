@@ -75,15 +75,15 @@ function transformerBlock(scope: Scope, { hiddenSize, mlpDim, heads, dropout }: 
   const think = sequential(
     layerNormalization(scope.at('norm2'), hiddenSize),
     dense(scope.at('fc1'), hiddenSize, mlpDim),
-    ACTIVATIONS.gelu,
-    dense(scope.at('fc2'), mlpDim, hiddenSize),
+    dense(scope.at('fc2'), mlpDim, hiddenSize, { gelu: true }),
     dropping(scope, dropout),
   );
-  return (x: Tensor, pass: Pass, see: SeeAttention = () => {}): Tensor => {
-    const mixed = selfAttention(qkv(x, pass), heads, (weights) => {
-      see(weights);
+  return (x: Tensor, pass: Pass, see?: SeeAttention): Tensor => {
+    const seen = (weights: Tensor) => {
+      see?.(weights);
       return weights;
-    });
+    };
+    const mixed = selfAttention(qkv(x, pass), heads, see && seen);
     const attended = x.add(project(mixed, pass));
     return attended.add(think(attended, pass));
   };

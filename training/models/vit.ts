@@ -6,7 +6,7 @@ import { linear, type SeeAttention, selfAttention } from '../ops/linear';
 import { filled } from '../ops/op';
 import { checkpointed } from './checkpointing';
 import { explainByAttention } from './explanation';
-import { ACTIVATIONS, defaultUniform, dense, dropping, layerNormalization, sequential } from './layers';
+import { ACTIVATIONS, defaultUniform, dense, dropping, layerNormalization, perceptron, sequential } from './layers';
 import { type Layer, type Network, type Pass, Scope } from './network';
 
 /** The ViT's options, by the paper (https://arxiv.org/abs/2010.11929) and MONAI. */
@@ -61,13 +61,7 @@ function patchEmbedding(scope: Scope, options: Required<ViTOptions>): Layer {
 
 /** Self-attention and a perceptron, each on normalised tokens and added to them. */
 function transformerBlock(scope: Scope, { hiddenSize, mlpDim, heads, dropout, qkvBias }: Required<ViTOptions>) {
-  const mlp = sequential(
-    dense(scope.at('mlp').at('linear1'), hiddenSize, mlpDim),
-    ACTIVATIONS.gelu,
-    dropping(scope, dropout),
-    dense(scope.at('mlp').at('linear2'), mlpDim, hiddenSize),
-    dropping(scope, dropout),
-  );
+  const mlp = perceptron(scope.at('mlp'), ['linear1', 'linear2'], hiddenSize, mlpDim, dropout);
   const norm1 = layerNormalization(scope.at('norm1'), hiddenSize);
   const attention = scope.at('attn');
   const project = dense(attention.at('out_proj'), hiddenSize, hiddenSize);
@@ -77,10 +71,12 @@ function transformerBlock(scope: Scope, { hiddenSize, mlpDim, heads, dropout, qk
   const norm2 = layerNormalization(scope.at('norm2'), hiddenSize);
   layerNormalization(scope.at('norm_cross_attn'), hiddenSize, 'unused');
   return (x: Tensor, pass: Pass, see?: SeeAttention): Tensor => {
-    const mixed = selfAttention(qkv(norm1(x, pass), pass), heads, (weights) => {
+    const drop = (weights: Tensor) => {
       see?.(weights);
       return dropWeights(weights, pass);
-    });
+    };
+    const isDropping = dropout > 0 && pass.training;
+    const mixed = selfAttention(qkv(norm1(x, pass), pass), heads, see || isDropping ? drop : undefined);
     const attended = x.add(dropOutput(project(mixed, pass), pass));
     return attended.add(mlp(norm2(attended, pass), pass));
   };

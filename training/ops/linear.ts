@@ -1,9 +1,10 @@
 // Matrix products: the fully connected layer and attention.
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { tf } from '../native/tensorflow';
-import { softmax } from './activation';
+import { gelu as geluOf, softmax } from './activation';
 import { reshape, transpose } from './layout';
-import { differentiable, float32, op } from './op';
+import { differentiable, filled, float32, op, ops } from './op';
+import { useOwnKernels } from './own-kernels';
 
 function matMul(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean): Tensor {
   return op('MatMul', [a, b], { T: float32, transpose_a: transposeA, transpose_b: transposeB });
@@ -36,6 +37,11 @@ export function biasAdd(x: Tensor, bias: Tensor): Tensor {
   );
 }
 
+export interface LinearOptions {
+  /** Whether x goes through a GELU first, which is not stored where the own kernels do both. @default false */
+  readonly gelu?: boolean;
+}
+
 /**
  * A fully connected layer on the last axis.
  *
@@ -44,11 +50,34 @@ export function biasAdd(x: Tensor, bias: Tensor): Tensor {
  * @param bias [O]
  * @returns [..., O]
  */
-export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
+export function linear(x: Tensor, weight: Tensor, bias?: Tensor, { gelu = false }: LinearOptions = {}): Tensor {
+  return useOwnKernels() ? ownLinear(x, weight, bias, gelu) : tensorflowLinear(gelu ? geluOf(x) : x, weight, bias);
+}
+
+function tensorflowLinear(x: Tensor, weight: Tensor, bias: Tensor | undefined): Tensor {
   const [outputs, inputs] = weight.shape as [number, number];
   const rows = x.rank === 2 ? x : reshape(x, [-1, inputs]);
   const y = bias ? biasAdd(product(rows, weight, true), bias) : product(rows, weight, true);
   return x.rank === 2 ? y : reshape(y, [-1, ...x.shape.slice(1, -1), outputs]);
+}
+
+/** With the kernels of kernels/linear.cc. */
+function ownLinear(x: Tensor, weight: Tensor, bias: Tensor | undefined, gelu: boolean): Tensor {
+  const attributes = { T: float32, gelu };
+  return differentiable<Tensor[]>(
+    bias ? [x, weight, bias] : [x, weight],
+    (given, save) => {
+      const [x, weight, bias] = given as [Tensor, Tensor, Tensor?];
+      save([x, weight]);
+      return op('ScanlineLinear', [x, weight, bias ?? filled([weight.shape[0] as number], 0)], attributes);
+    },
+    (dy, saved) => {
+      const [x, weight] = saved as [Tensor, Tensor];
+      const dx = op('ScanlineLinearGradInput', [dy, weight, x], attributes);
+      const [dweight, dbias] = ops('ScanlineLinearGradWeight', [dy, x], attributes, 2) as [Tensor, Tensor];
+      return bias ? [dx, dweight, dbias] : [dx, dweight];
+    },
+  );
 }
 
 function batchMatMul(a: Tensor, b: Tensor, adjointA: boolean, adjointB: boolean): Tensor {
@@ -75,24 +104,48 @@ function batchProduct(a: Tensor, b: Tensor, adjointB: boolean): Tensor {
 export type SeeAttention = (weights: Tensor) => void;
 
 /**
- * Multi-head scaled dot-product self-attention (Vaswani et al., https://arxiv.org/abs/1706.03762).
+ * Multi-head scaled dot-product self-attention (Vaswani et al., https://arxiv.org/abs/1706.03762). Where neither its scores nor its weights
+ * are asked for, the own kernel never stores them.
  *
  * @param qkv queries, keys and values side by side, each head after head: [N, S, 3 * heads * d]
- * @param dropout applied to the attention weights @default none
+ * @param change what is applied to the attention weights, dropout say @default none
  * @param attend gives the weights of the scores [N, heads, S, S] @default their softmax
  * @returns [N, S, heads * d]
  */
 export function selfAttention(
   qkv: Tensor,
   heads: number,
-  dropout: (weights: Tensor) => Tensor = (weights) => weights,
-  attend: (scores: Tensor) => Tensor = softmax,
+  change?: (weights: Tensor) => Tensor,
+  attend?: (scores: Tensor) => Tensor,
 ): Tensor {
   const [, length, width] = qkv.shape as [number, number, number];
   const size = width / 3 / heads;
-  const parts = transpose(reshape(qkv, [-1, length, 3, heads, size]), [2, 0, 3, 1, 4]);
-  const [queries, keys, values] = tf.unstack(parts, 0) as [Tensor, Tensor, Tensor];
+  const parts = reshape(qkv, [-1, length, 3, heads, size]);
+  const fused = useOwnKernels() && change === undefined && attend === undefined;
+  const mixed = fused ? ownAttention(parts) : tensorflowAttention(parts, change, attend);
+  return reshape(mixed, [-1, length, heads * size]);
+}
+
+/** With the kernels of kernels/attention.cc. @param qkv [N, S, 3, heads, d] @returns [N, S, heads, d] */
+function ownAttention(qkv: Tensor): Tensor {
+  return differentiable(
+    [qkv],
+    ([qkv], save) => {
+      const [y, level] = ops('ScanlineAttention', [qkv], { T: float32 }, 2) as [Tensor, Tensor];
+      save([qkv, y, level]);
+      return y;
+    },
+    (dy, saved) => [op('ScanlineAttentionGrad', [dy, ...saved], { T: float32 })],
+  );
+}
+
+function tensorflowAttention(
+  qkv: Tensor,
+  change: (weights: Tensor) => Tensor = (weights) => weights,
+  attend: (scores: Tensor) => Tensor = softmax,
+): Tensor {
+  const size = qkv.shape.at(-1) as number;
+  const [queries, keys, values] = tf.unstack(transpose(qkv, [2, 0, 3, 1, 4]), 0) as [Tensor, Tensor, Tensor];
   const weights = attend(batchProduct(queries.mul(1 / Math.sqrt(size)), keys, true));
-  const mixed = batchProduct(dropout(weights), values, false);
-  return reshape(transpose(mixed, [0, 2, 1, 3]), [-1, length, heads * size]);
+  return transpose(batchProduct(change(weights), values, false), [0, 2, 1, 3]);
 }

@@ -5,6 +5,7 @@ import { native, tf } from '../../../training/native/tensorflow';
 import { convolve } from '../../../training/ops/convolution';
 import { denseBlock } from '../../../training/ops/dense-block';
 import { groupNorm } from '../../../training/ops/group-normalization';
+import { linear, selfAttention } from '../../../training/ops/linear';
 import { batchNorm, layerNorm } from '../../../training/ops/normalization';
 import { normalizedConv2d } from '../../../training/ops/normalized-convolution';
 import { evaluate, normal } from './gradients';
@@ -56,6 +57,21 @@ results.push(
     ],
     normal([2, 21, 23, 320], 25),
   ),
+);
+for (const [rows, inputs, outputs] of [
+  [700, 40, 70],
+  [50, 300, 500],
+] as const) {
+  results.push(
+    ...evaluate(
+      (x, weight, bias) => linear(x as Tensor, weight as Tensor, bias as Tensor, { gelu: true }),
+      [normal([rows, inputs], 26), normal([outputs, inputs], 27), normal([outputs], 28)],
+      normal([rows, outputs], 29),
+    ),
+  );
+}
+results.push(
+  ...evaluate((x) => selfAttention(x as Tensor, 3), [normal([2, 70, 3 * 3 * 20], 30)], normal([2, 70, 60], 31)),
 );
 for (const values of results) hash.update(values);
 process.stdout.write(hash.digest('hex'));

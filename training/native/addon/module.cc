@@ -19,6 +19,8 @@ static void RegisterKernels() {
     scanline::RegisterAxisProduct();
     scanline::RegisterWindowSoftmax();
     scanline::RegisterVolumeConvolution();
+    scanline::RegisterLinear();
+    scanline::RegisterAttention();
     return true;
   }();
   (void)registered;

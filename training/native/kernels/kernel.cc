@@ -12,6 +12,20 @@ void SetShape(TF_ShapeInferenceContext* context, int output, int rule, TF_Status
   TF_DeleteShapeHandle(shape);
 }
 
+void SetAxes(TF_ShapeInferenceContext* context, int output, std::initializer_list<Axes> list, TF_Status* status) {
+  TF_ShapeHandle *shape = TF_NewShapeHandle(), *axes = TF_NewShapeHandle();
+  TF_ShapeInferenceContextGetInput(context, list.begin()->input, shape, status);
+  TF_ShapeInferenceContextSubshape(context, shape, 0, 0, shape, status);
+  for (const auto& [input, begin, end] : list) {
+    if (TF_GetCode(status) == TF_OK) TF_ShapeInferenceContextGetInput(context, input, axes, status);
+    if (TF_GetCode(status) == TF_OK) TF_ShapeInferenceContextSubshape(context, axes, begin, end, axes, status);
+    if (TF_GetCode(status) == TF_OK) TF_ShapeInferenceContextConcatenateShapes(context, shape, axes, shape, status);
+  }
+  if (TF_GetCode(status) == TF_OK) TF_ShapeInferenceContextSetOutput(context, output, shape, status);
+  TF_DeleteShapeHandle(shape);
+  TF_DeleteShapeHandle(axes);
+}
+
 void RegisterOp(const OpSpec& spec) {
   TF_OpDefinitionBuilder* builder = TF_NewOpDefinitionBuilder(spec.name);
   for (const char* input : spec.inputs) TF_OpDefinitionBuilderAddInput(builder, input);

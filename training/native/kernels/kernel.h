@@ -84,6 +84,14 @@ class Call {
   // A float32 matrix.
   Tensor OutputMatrix(int index, int64_t rows, int64_t columns) { return Allocate(index, TF_FLOAT, {rows, columns}); }
 
+  // Memory for so many values of 4 bytes each while the kernel runs.
+  Tensor Temporary(int64_t values) {
+    return Tensor(TF_AllocateTemp(context_, TF_FLOAT, &values, 1, nullptr, status_.get()));
+  }
+
+  // An output of float32.
+  Tensor OutputFloats(int index, const std::vector<int64_t>& shape) { return Allocate(index, TF_FLOAT, shape); }
+
   // An output of the type of `like`.
   Tensor OutputOf(int index, const Tensor& like, const std::vector<int64_t>& shape) { return Allocate(index, TF_TensorType(like.get()), shape); }
 
@@ -173,6 +181,15 @@ void Shapes(TF_ShapeInferenceContext* context, TF_Status* status) {
   (SetShape(context, output++, rules, status), ...);
 }
 
+// Some axes of an input: from `begin` to before `end`.
+struct Axes {
+  int input;
+  int64_t begin, end;
+};
+
+// Sets an output's shape to those axes, one after the other.
+void SetAxes(TF_ShapeInferenceContext* context, int output, std::initializer_list<Axes> list, TF_Status* status);
+
 // Registers an op whose attribute T is float or bfloat16, with a kernel for each on the CPU.
 //
 // Kernel<T> has a constructor from TF_OpKernelConstruction* and a method Compute(TF_OpKernelContext*).
@@ -211,5 +228,7 @@ void RegisterGroupNorm();
 void RegisterAxisProduct();
 void RegisterWindowSoftmax();
 void RegisterVolumeConvolution();
+void RegisterLinear();
+void RegisterAttention();
 
 }  // namespace scanline
