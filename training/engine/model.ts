@@ -4,7 +4,7 @@ import type { Runtime, Values, Variable } from '../compiler/runtime';
 import { UserError } from '../errors';
 import { makePass, type Network, type ParameterSpec, type Pass } from '../models/network';
 import { tf } from '../native/tensorflow';
-import { filled } from '../ops/op';
+import { Constants, filled } from '../ops/op';
 import { randomNormal, randomUniform } from '../ops/random';
 import { permute } from './weights/permute';
 
@@ -56,13 +56,24 @@ export class Model {
 
   /** Draws initial values for all parameters; the same seed draws the same. */
   async initialise(seed: number): Promise<void> {
-    const draw = this.runtime.program({}, () => {
-      this.network.parameters.forEach((spec, site) => {
-        this.variable(spec.name).assign(initialValue(spec, { seed, site }));
-      });
+    const program = this.runtime.program({}, () => {
+      this.draw(seed);
       return {};
     });
-    await draw.run({});
+    await program.run({});
+  }
+
+  /** What `initialise` does: for the body of a program. */
+  draw(seed: number): void {
+    const constants = new Constants();
+    this.network.parameters.forEach((spec, site) => {
+      const { shape, initial } = spec;
+      const value =
+        initial.kind === 'constant'
+          ? constants.filled(shape, initial.value)
+          : drawnValue(shape, initial, { seed, site });
+      this.variable(spec.name).assign(value);
+    });
   }
 
   /**
@@ -212,10 +223,10 @@ function outsideOfTraining(): never {
   throw new Error('a random number was asked for, or a buffer moved, outside of training');
 }
 
-function initialValue({ shape, initial }: ParameterSpec, key: { seed: number; site: number }): Tensor {
+type Drawn = Exclude<ParameterSpec['initial'], { kind: 'constant' }>;
+
+function drawnValue(shape: readonly number[], initial: Drawn, key: { seed: number; site: number }): Tensor {
   switch (initial.kind) {
-    case 'constant':
-      return filled(shape, initial.value);
     case 'uniform':
       return randomUniform(shape, -initial.bound, initial.bound, key);
     case 'normal': {
