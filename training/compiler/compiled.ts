@@ -9,7 +9,7 @@ import { type Body, type InputSpec, type Program, type Runtime, type Values, Var
 import { encodeSessionConfig, type SessionConfig } from './session-config';
 
 /** Values are moved in portions of about this many bytes, so that copies never double the memory that a large network takes. */
-const PORTION = 64 * 2 ** 20;
+const PORTION = 128 * 2 ** 20;
 
 /** How one variable is written from outside of a program. */
 interface Replacement {

@@ -286,8 +286,11 @@ async function train(options: FitOptions, console: TrainingConsole, resources: R
   const best = bestOf(progress);
   const bestModel = checkpoints.bestModel(best.epoch);
   const finished = trainee.model;
-  await finished.load(await readWeights(bestModel));
-  await updater.startAverages();
+  const present = !outOfTime && best.epoch === progress.epoch - 1 && updater.averages.size === 0;
+  if (!present) {
+    await finished.load(await readWeights(bestModel));
+    await updater.startAverages();
+  }
   if (task.test) {
     const test = named((await task.test(inference)).overall, 'test');
     console.metrics(test);

@@ -34,6 +34,8 @@ export function torchShape({ shape, layout }: ParameterSpec): number[] {
 export class Model {
   private readonly variables: ReadonlyMap<string, Variable>;
   private readonly buffers: ReadonlyMap<string, Variable>;
+  /** All variables, in the order of the network's parameters. */
+  readonly all: readonly Variable[];
   /** The variables that an optimizer moves, in the order of their declaration. */
   readonly trained: readonly Variable[];
 
@@ -44,6 +46,7 @@ export class Model {
     isFrozen: (name: string) => boolean = () => false,
   ) {
     this.variables = new Map(network.parameters.map(({ name, shape }) => [name, runtime.variable(name, shape)]));
+    this.all = [...this.variables.values()];
     const named = (role: ParameterSpec['role']) =>
       network.parameters.filter((spec) => spec.role === role).map(({ name }) => name);
     this.buffers = new Map(named('buffer').map((name) => [name, this.variable(name)]));
@@ -125,7 +128,7 @@ export class Model {
    * @param averages variables to read in place of those that they are averages of
    */
   values(averages: Averages = new Map()): Promise<Float32Array[]> {
-    return this.runtime.read([...this.variables.values()].map((variable) => averages.get(variable) ?? variable));
+    return this.runtime.read(this.all.map((variable) => averages.get(variable) ?? variable));
   }
 
   /** The network with its present weights as constants: a function of images for a graph of its own. */
