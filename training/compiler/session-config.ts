@@ -40,7 +40,6 @@ const { root } = protobuf.parse(
     enum Toggle { DEFAULT = 0; ON = 1; }
     enum Iterations { DEFAULT_NUM_ITERS = 0; ONE = 1; TWO = 2; }
     Iterations meta_optimizer_iterations = 12;
-    bool disable_meta_optimizer = 19;
     Toggle auto_mixed_precision = 23;
     repeated string optimizers = 100;
   }`,
@@ -90,9 +89,10 @@ const OWN_KERNELS = [
 ];
 
 /**
- * How TensorFlow rewrites a graph before its first run. On a CPU it finds nothing in ours that makes a step faster, whose kernels are
- * fused already, and looking for it takes longer than ten steps: only mixed precision is asked for. To fold constants it would draw the
- * first weights on one thread, to drop them again for their size. On a GPU layouts and fusions are TensorFlow's own to choose.
+ * How TensorFlow rewrites a graph before its first run. On a CPU, where our kernels are fused already, most of its rewriting makes no
+ * step faster, and takes longer than ten steps: two passes are left, for mixed precision, and to drop the dependencies that others imply,
+ * which makes DenseNet121's steps 6 % faster. To fold constants it would draw the first weights on one thread, to drop them again for
+ * their size. On a GPU layouts and fusions are TensorFlow's own to choose.
  */
 function graphOptions({ precision = 'fp32', gpu }: SessionConfig): object {
   if (precision !== 'fp32') {
@@ -107,10 +107,10 @@ function graphOptions({ precision = 'fp32', gpu }: SessionConfig): object {
     };
   return {
     optimizer_options: { opt_level: L0, do_common_subexpression_elimination: true },
-    rewrite_options:
-      precision === 'fp32'
-        ? { disable_meta_optimizer: true }
-        : { meta_optimizer_iterations: 1, optimizers: ['auto_mixed_precision_onednn_bfloat16'] },
+    rewrite_options: {
+      meta_optimizer_iterations: 1,
+      optimizers: [...(precision === 'fp32' ? [] : ['auto_mixed_precision_onednn_bfloat16']), 'dependency'],
+    },
   };
 }
 

@@ -29,14 +29,20 @@ test('TensorFlow reads from the session settings what was asked', { skip: withou
   const leftAlone = { opt_level: 'L0', do_common_subexpression_elimination: true };
   assert.deepEqual(plain, {
     ...always,
-    graph_options: { optimizer_options: leftAlone, rewrite_options: { disable_meta_optimizer: true } },
+    graph_options: {
+      optimizer_options: leftAlone,
+      rewrite_options: { meta_optimizer_iterations: 'ONE', optimizers: ['dependency'] },
+    },
   });
   assert.deepEqual(cpu, {
     ...always,
     ...{ intra_op_parallelism_threads: 3, inter_op_parallelism_threads: 2 },
     graph_options: {
       optimizer_options: leftAlone,
-      rewrite_options: { meta_optimizer_iterations: 'ONE', optimizers: ['auto_mixed_precision_onednn_bfloat16'] },
+      rewrite_options: {
+        meta_optimizer_iterations: 'ONE',
+        optimizers: ['auto_mixed_precision_onednn_bfloat16', 'dependency'],
+      },
     },
   });
   assert.deepEqual(gpu, {
