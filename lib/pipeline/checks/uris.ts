@@ -37,8 +37,9 @@ export function s3UriDefect(value: unknown): Defect | undefined {
   };
 }
 
-/** registry/repository:tag or @digest; a registry there must be, for SageMaker knows none by itself. */
-const IMAGE = /^[a-zA-Z0-9.-]+(:\d+)?\/[a-z0-9]+([._/-]+[a-z0-9]+)*(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$/;
+/** registry/repository:tag or @digest; a registry, with a dot or a port in it, there must be, for SageMaker knows none by itself. */
+const IMAGE =
+  /^(?=[^/]*[.:]|localhost\/)[a-zA-Z0-9.-]+(:\d+)?\/[a-z0-9]+([._/-]+[a-z0-9]+)*(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$/;
 /** Characters: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AlgorithmSpecification.html */
 const LONGEST_IMAGE = 255;
 

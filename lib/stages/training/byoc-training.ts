@@ -68,7 +68,7 @@ export function checkHyperparameters(
 ): Finding[] {
   return resolve(hyperparameters, from).defects.map((problem) => ({
     where,
-    problem: `${problem}.`,
+    problem: problem.endsWith('?') ? problem : `${problem}.`,
     fix: '`scanline train --help` lists all hyperparameters with what is allowed.',
   }));
 }
@@ -102,11 +102,28 @@ function checkChannels(where: string, { channels, inputMode }: ByocTrainingProps
   });
 }
 
+/** What reports to the network, from which the job is cut off. */
+function checkReports(where: string, { networkIsolation, hyperparameters = {} }: ByocTrainingProps): Finding[] {
+  if (!networkIsolation) return [];
+  const { use_wandb, mlflow_tracking_uri } = hyperparameters as TrainingHyperparameters;
+  const fix = 'set networkIsolation to false, and vpc to a network that leads there and nowhere else';
+  return refusals(where, (refuse) => {
+    if (knownValue(use_wandb) === true)
+      refuse('hyperparameters.use_wandb', 'true with networkIsolation', 'it with a network', fix);
+    if (knownValue(mlflow_tracking_uri))
+      refuse('hyperparameters.mlflow_tracking_uri', 'given with networkIsolation', 'it with a network', fix);
+  });
+}
+
 /** What is wrong with the image, its hyperparameters and its channels, all at once. */
 export function checkByoc(id: string, where: string, props: ByocTrainingProps): Finding[] {
   const { hyperparameters = {}, instanceCount = 1, image } = props;
   if (!image.isScanline) return [];
-  const findings = [...checkHyperparameters(where, hyperparameters, id), ...checkChannels(where, props)];
+  const findings = [
+    ...checkHyperparameters(where, hyperparameters, id),
+    ...checkChannels(where, props),
+    ...checkReports(where, props),
+  ];
   if (instanceCount > 1) {
     findings.push({
       where,

@@ -115,6 +115,14 @@ testDefects({
     problem: /TrainingImage is python:3, which is no URI of an image/,
     fix: /with the registry/,
   },
+  'an image with a name of two parts, of which the first is no registry': {
+    step: 'Train',
+    change: (args) => {
+      args.AlgorithmSpecification.TrainingImage = 'scanline/byoc:1';
+    },
+    problem: /TrainingImage is scanline\/byoc:1, which is no URI of an image/,
+    fix: /with the registry/,
+  },
   'an image with a scheme': {
     step: 'Split',
     change: (args) => {

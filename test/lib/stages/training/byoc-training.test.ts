@@ -171,6 +171,23 @@ test('a gate on a metric that another image does not declare is refused, and say
   assert.deepEqual(gateOn('dice', { dice: 'dice=([0-9.]+)' }), []);
 });
 
+test('what reports to the network is refused of a job that has none', () => {
+  const hyperparameters = { use_wandb: true, mlflow_tracking_uri: 'http://mlflow.test:5000' };
+  assert.throws(
+    () => train({ networkIsolation: true, hyperparameters }),
+    (error: unknown) => {
+      assert.ok(error instanceof PipelineError);
+      assert.deepEqual(
+        error.findings.map(({ where, problem }) => `${where}: ${problem.replace(/ is .*/s, '')}`),
+        ['use_wandb', 'mlflow_tracking_uri'].map((name) => `step Train at Test/Train: hyperparameters.${name}`),
+      );
+      return true;
+    },
+  );
+  train({ hyperparameters });
+  train({ networkIsolation: true, hyperparameters: { use_wandb: false } });
+});
+
 test('channels that the trainer would not read are refused of our image alone', () => {
   const refused = (channels: ByocTrainingProps['channels'], image?: (stack: Stack) => ByocImage) => {
     try {
