@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { PartFolders } from './data/image-folders';
 import { UserError } from './errors';
 import { explain } from './faults';
+import { CHANNEL_NAMES, WHOLE_CHANNELS } from './hyperparameters';
 
 /** The folder that is /opt/ml in a container; elsewhere SAGEMAKER_BASE_DIR names it, as in AWS's own toolkits. */
 export function baseFolder(): string {
@@ -100,12 +101,6 @@ function requireNoProgram(): void {
   );
 }
 
-/** Names that people give to the channels of the parts. */
-const CHANNEL_NAMES = { train: ['train'], valid: ['validation', 'valid', 'val'], test: ['test'] } as const;
-
-/** Names of a channel that holds all parts. */
-const WHOLE = ['data', 'training', 'dataset'];
-
 /** What a tuning adds to the hyperparameters of its jobs. */
 const TUNING_MARK = '"_tuning_objective_metric"';
 
@@ -142,7 +137,7 @@ export function trainingEnvironment(): TrainingEnvironment {
   return {
     hyperparametersFile,
     folders: {
-      data: pick(WHOLE),
+      data: pick(WHOLE_CHANNELS),
       train: pick(CHANNEL_NAMES.train),
       valid: pick(CHANNEL_NAMES.valid),
       test: pick(CHANNEL_NAMES.test),

@@ -1,13 +1,14 @@
 // The program of a job: unpacked, compiled where it is TypeScript, and run to its end.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BuildFailure } from 'esbuild';
 import { extract } from 'tar';
 import { baseFolder } from '../../training/container';
 import { UserError } from '../../training/errors';
 import { packageRoot } from '../../training/native/cache';
+import { fetchPackage, isInS3 } from './package-in-s3';
 import { argumentsOf, environmentOf, type Script } from './script';
 
 const TYPESCRIPT = /\.[cm]?ts$/;
@@ -16,10 +17,17 @@ const TYPESCRIPT = /\.[cm]?ts$/;
 const LAST_WORDS = 800;
 
 /** Unpacks the program beside a link by which `scanline-sagemaker/training` is found. @returns the folder */
-function unpack({ archive, program }: Script): string {
+async function unpack({ archive, region, program }: Script): Promise<string> {
   const code = join(baseFolder(), 'code');
   mkdirSync(join(code, 'node_modules'), { recursive: true });
-  extract({ file: archive, cwd: code, sync: true });
+  if (isInS3(archive)) {
+    const fetched = join(code, 'sourcedir.tar.gz');
+    await fetchPackage(archive, region, fetched);
+    extract({ file: fetched, cwd: code, sync: true });
+    rmSync(fetched);
+  } else {
+    extract({ file: archive, cwd: code, sync: true });
+  }
   if (!existsSync(join(code, program))) {
     throw new UserError(
       `the package of the job has no ${program}, which sagemaker_program names.`,
@@ -81,7 +89,7 @@ export async function runProgram(script: Script): Promise<void> {
     stopped = true;
     child?.kill('SIGTERM');
   });
-  const code = unpack(script);
+  const code = await unpack(script);
   for (const folder of ['model', 'output/data']) mkdirSync(join(baseFolder(), folder), { recursive: true });
   const file = await compile(code, script.program);
   if (stopped) return;

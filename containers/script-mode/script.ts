@@ -6,13 +6,16 @@ import { join } from 'node:path';
 import { baseFolder, inBase } from '../../training/container';
 import { UserError } from '../../training/errors';
 import { packageRoot } from '../../training/native/cache';
+import { isInS3 } from './package-in-s3';
 
 /** The program of a job. */
 export interface Script {
   /** Its file in the package, e.g. train.ts. */
   readonly program: string;
-  /** Where sourcedir.tar.gz lies. */
+  /** Where sourcedir.tar.gz lies: a path, or a place in S3. */
   readonly archive: string;
+  /** The job's region, where it is told. */
+  readonly region?: string;
   /** What it takes, by name; what is meant for the container is left out. */
   readonly hyperparameters: Readonly<Record<string, unknown>>;
 }
@@ -41,7 +44,11 @@ function decode(text: unknown): unknown {
 export function scriptOf(): Script {
   const file = join(baseFolder(), 'input', 'config', 'hyperparameters.json');
   const given = Object.entries(readJson(file)).map(([name, text]) => [name, decode(text)] as const);
-  const { sagemaker_program: program, sagemaker_submit_directory: source } = Object.fromEntries(given);
+  const {
+    sagemaker_program: program,
+    sagemaker_submit_directory: source,
+    sagemaker_region: region,
+  } = Object.fromEntries(given);
   if (program === undefined) {
     throw new UserError(
       'the job brings no program: sagemaker_program is not among its hyperparameters.',
@@ -55,15 +62,16 @@ export function scriptOf(): Script {
     );
   }
   const archive = inBase(String(source));
-  if (!existsSync(archive)) {
+  if (!isInS3(archive) && !existsSync(archive)) {
     throw new UserError(
-      `sagemaker_submit_directory is ${JSON.stringify(source)}, which is no file here; this image does not fetch from S3.`,
-      'let the package come by an input channel, as ScriptModeTraining does: /opt/ml/input/data/code/sourcedir.tar.gz.',
+      `sagemaker_submit_directory is ${JSON.stringify(source)}, which is no file here.`,
+      'let the package come by an input channel, as ScriptModeTraining does (/opt/ml/input/data/code/sourcedir.tar.gz), or name it in S3.',
     );
   }
   return {
     program,
     archive,
+    ...(typeof region === 'string' && { region }),
     hyperparameters: Object.fromEntries(given.filter(([name]) => !name.startsWith('sagemaker_'))),
   };
 }

@@ -8,6 +8,7 @@ import type {
 } from '@aws-sdk/client-sagemaker';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { join, type Resolvable, type Text } from '../pipeline';
+import { checkInstanceType, checkWhole, type Refuse } from './checks/checks';
 import { hasLocalDisks } from './checks/local-disks';
 
 export interface ProcessingSettings {
@@ -22,6 +23,12 @@ export interface ProcessingSettings {
   readonly key?: IKey;
   /** Without network: the job gets its inputs, and its outputs are fetched, by SageMaker. @default true */
   readonly networkIsolation?: boolean;
+}
+
+/** What is wrong with the settings. */
+export function checkProcessing({ instanceType, volumeSize }: ProcessingSettings, refuse: Refuse): void {
+  checkInstanceType('instanceType', instanceType, refuse);
+  checkWhole('volumeSize', volumeSize, [1, 16_384], refuse);
 }
 
 /** What a job that does not share its work runs on. */

@@ -4,9 +4,17 @@ import type { IRole } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import { type Expression, PipelineError, ProcessingStep, type Text } from '../pipeline';
 import type { ByocImage } from './byoc-image';
-import { checkOneOf, checkWhole, type Refuse, refusals } from './checks/checks';
+import { checkOneOf, checkS3Uri, checkWhole, type Refuse, refusals } from './checks/checks';
 import { PipelineStage } from './pipeline-stage';
-import { network, oneInstance, outputs, type ProcessingSettings, processingOutput, s3Input } from './processing';
+import {
+  checkProcessing,
+  network,
+  oneInstance,
+  outputs,
+  type ProcessingSettings,
+  processingOutput,
+  s3Input,
+} from './processing';
 
 /** What is split, and how. */
 export interface SplitProps extends ProcessingSettings {
@@ -86,7 +94,15 @@ export class Split extends PipelineStage {
   /** @throws PipelineError naming all that is wrong with the stage */
   constructor(scope: Construct, id: string, props: SplitProps) {
     super(scope, id);
-    const findings = checkSplit(`step ${id} at ${this.node.path}`, props);
+    const where = `step ${id} at ${this.node.path}`;
+    const findings = [
+      ...checkSplit(where, props),
+      ...refusals(where, (refuse) => {
+        checkProcessing(props, refuse);
+        checkS3Uri('data', props.data, refuse);
+        checkS3Uri('output', props.output, refuse);
+      }),
+    ];
     if (findings.length > 0) throw new PipelineError(this.node.path, findings);
     const { fractions = [0.7, 0.15, 0.15], strategy = 'stratified', seed = 0, groupBy } = props;
     const options = { ...FOLDERS, fractions: fractions.join(), strategy, seed: String(seed), 'group-by': groupBy };

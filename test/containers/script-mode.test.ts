@@ -3,12 +3,14 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { after, test } from 'node:test';
+import { after, type TestContext, test } from 'node:test';
+import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { packageRoot } from '../../training/native/cache';
 import { eventually } from '../lib/local/control-plane';
+import { MOTO_CREDENTIALS, skipMoto, startMoto } from '../moto';
 import { temporaryFolder } from '../training/temporary-folder';
 import { baseOf, baseWithPackage, stage } from './script-mode-jobs';
 
@@ -35,9 +37,9 @@ const seen = {
 writeFileSync(join(process.env.SM_MODEL_DIR as string, 'seen.json'), JSON.stringify(seen));
 `;
 
-function train(base: string): ChildProcess {
+function train(base: string, environment: Readonly<Record<string, string>> = {}): ChildProcess {
   const child = spawn(join(packageRoot, 'containers/script-mode/bin/train'), {
-    env: { ...process.env, SAGEMAKER_BASE_DIR: base },
+    env: { ...process.env, ...environment, SAGEMAKER_BASE_DIR: base },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   // of a test that failed in its middle: the program gets the signal too
@@ -169,6 +171,45 @@ test('a program that the package lacks is told', async () => {
   assert.match(stderr, /the package of the job has no train\.ts/);
 });
 
+const IN_S3 = 's3://bucket/jobs/sourcedir.tar.gz';
+
+/** A job that names a package in moto's S3, where there is one with these files, or none. @returns its folder and environment */
+async function jobInS3(context: TestContext, files?: Readonly<Record<string, string>>) {
+  const url = await startMoto(context);
+  const base = await baseWithPackage('train.js', files ?? { 'other.js': '' });
+  const environment = { ...MOTO_CREDENTIALS, AWS_ENDPOINT_URL_S3: url };
+  const client = new S3Client({
+    ...{ endpoint: url, region: 'us-east-1', forcePathStyle: true },
+    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+  });
+  await client.send(new CreateBucketCommand({ Bucket: 'bucket' }));
+  const Body = readFileSync(join(base, 'input/data/code/sourcedir.tar.gz'));
+  if (files) await client.send(new PutObjectCommand({ Bucket: 'bucket', Key: 'jobs/sourcedir.tar.gz', Body }));
+  client.destroy();
+  rmSync(join(base, 'input/data/code'), { recursive: true });
+  const hyperparameters = { sagemaker_program: 'train.js', sagemaker_submit_directory: IN_S3 };
+  writeFileSync(join(base, 'input/config/hyperparameters.json'), JSON.stringify(hyperparameters));
+  return { base, environment };
+}
+
+test('a package in S3 is fetched, as the toolkit fetches it', { skip: skipMoto }, async (t) => {
+  const { base, environment } = await jobInS3(t, { 'train.js': "console.log('fetched');\n" });
+  const { status, stdout, stderr } = await ended(train(base, environment));
+  assert.equal(status, 0, stderr);
+  assert.equal(stdout, 'fetched\n');
+  assert.equal(existsSync(join(base, 'code/sourcedir.tar.gz')), false);
+});
+
+test('a package that S3 does not give is told, with what a job needs for it', { skip: skipMoto }, async (t) => {
+  const { base, environment } = await jobInS3(t);
+  const { status } = await ended(train(base, environment));
+  assert.equal(status, 1);
+  assert.match(
+    readFileSync(join(base, 'output/failure'), 'utf8'),
+    /package s3:\/\/bucket\/jobs\/sourcedir\.tar\.gz cannot be fetched: NoSuchKey[\s\S]*s3:GetObject/,
+  );
+});
+
 for (const [what, hyperparameters, problem] of [
   [
     'a Python program',
@@ -177,9 +218,9 @@ for (const [what, hyperparameters, problem] of [
   ],
   ['a job without a program', {}, /the job brings no program/],
   [
-    'a package in S3',
-    { sagemaker_program: '"train.js"', sagemaker_submit_directory: '"s3://b/sourcedir.tar.gz"' },
-    /this image does not fetch from S3/,
+    'a package that is not there',
+    { sagemaker_program: '"train.js"', sagemaker_submit_directory: '"/opt/ml/code.tar.gz"' },
+    /sagemaker_submit_directory is "\/opt\/ml\/code\.tar\.gz", which is no file here/,
   ],
 ] as const) {
   test(`${what} is refused by name`, async () => {

@@ -13,8 +13,11 @@ import { containersOf, withoutContainers } from './tools';
 /** Runs the sample pipeline; the image is built on the way where it is not that of this checkout. */
 function runPipeline(state: string) {
   const args = ['run', '--executor', 'container', '--state', state, '--out', join(state, 'report.html')];
+  // byoc.sh takes these by the names on the left
+  const { BASE_IMAGE = '', BUILD_SECRETS = '' } = process.env;
   const child = spawn(process.execPath, [join(packageRoot, 'dist', 'bin', 'scanline.js'), ...args], {
     cwd: packageRoot,
+    env: { SCANLINE_BASE_IMAGE: BASE_IMAGE, SCANLINE_BUILD_SECRETS: BUILD_SECRETS, ...process.env },
   });
   let printed = '';
   for (const stream of [child.stdout, child.stderr])

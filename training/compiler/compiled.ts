@@ -9,12 +9,11 @@ import { type Body, type InputSpec, type Program, type Runtime, type Values, Var
 import { encodeSessionConfig, type SessionConfig } from './session-config';
 
 /** Values are moved in portions of about this many bytes, so that copies never double the memory that a large network takes. */
-const PORTION = 64 * 2 ** 20;
+const PORTION = 128 * 2 ** 20;
 
-/** How one variable is reached from outside of a program. */
-interface Access {
+/** How one variable is written from outside of a program. */
+interface Replacement {
   readonly value: number;
-  readonly replacement: number;
   readonly assignment: number;
 }
 
@@ -44,7 +43,9 @@ export class CompiledRuntime implements Runtime {
   private readonly graph: NativeGraph = new native.Graph();
   private readonly recorder = new Recorder(this.graph);
   private readonly session: NativeSession;
-  private readonly access = new Map<Variable, Access>();
+  /** Outputs that are the values of variables. */
+  private readonly values = new Map<Variable, number>();
+  private readonly replacements = new Map<Variable, Replacement>();
 
   private receiveTrace: ((metadata: Uint8Array) => void) | undefined;
 
@@ -117,24 +118,30 @@ export class CompiledRuntime implements Runtime {
     return { run };
   }
 
-  private accessTo(variable: Variable): Access {
-    let access = this.access.get(variable);
-    if (access === undefined) {
-      const replacement = this.placeholder(variable.shape, DataType.float32);
-      const value = this.recorder.record(() => this.recorder.outputOf(variable.read())).result;
+  private valueOf(variable: Variable): number {
+    const value =
+      this.values.get(variable) ?? this.recorder.record(() => this.recorder.outputOf(variable.read())).result;
+    this.values.set(variable, value);
+    return value;
+  }
+
+  private replacementOf(variable: Variable): Replacement {
+    let replacement = this.replacements.get(variable);
+    if (replacement === undefined) {
+      const value = this.placeholder(variable.shape, DataType.float32);
       const { effects } = this.recorder.record(() =>
-        variable.assign(this.recorder.tensor(replacement, variable.shape, DataType.float32)),
+        variable.assign(this.recorder.tensor(value, variable.shape, DataType.float32)),
       );
-      access = { value, replacement, assignment: effects[0] as number };
-      this.access.set(variable, access);
+      replacement = { value, assignment: effects[0] as number };
+      this.replacements.set(variable, replacement);
     }
-    return access;
+    return replacement;
   }
 
   async read(variables: readonly Variable[]): Promise<Float32Array[]> {
     const result: Fetched[] = [];
     for (const portion of portions(variables)) {
-      const fetches = portion.map((variable) => this.accessTo(variable).value);
+      const fetches = portion.map((variable) => this.valueOf(variable));
       result.push(...(await this.session.run([], fetches, [])));
     }
     return result.map(({ data }) => data as Float32Array);
@@ -142,9 +149,9 @@ export class CompiledRuntime implements Runtime {
 
   async write(values: ReadonlyMap<Variable, Float32Array>): Promise<void> {
     for (const portion of portions([...values.keys()])) {
-      const accesses = portion.map((variable) => this.accessTo(variable));
+      const replacements = portion.map((variable) => this.replacementOf(variable));
       const feeds = portion.map((variable, i) => ({
-        output: (accesses[i] as Access).replacement,
+        output: (replacements[i] as Replacement).value,
         dtype: DataType.float32,
         shape: variable.shape,
         data: values.get(variable) as Float32Array,
@@ -152,7 +159,7 @@ export class CompiledRuntime implements Runtime {
       await this.session.run(
         feeds,
         [],
-        accesses.map(({ assignment }) => assignment),
+        replacements.map(({ assignment }) => assignment),
       );
     }
   }

@@ -41,6 +41,9 @@ function arrange(ids: readonly number[], { before = 0, lists = 1, after = 0 }: L
 /** A constant of more elements than this that are all equal becomes a Fill, for a graph carries its constants. */
 const LARGEST_UNIFORM_CONSTANT = 64;
 
+/** Constants of so many elements at most, shapes and factors above all, are in a graph once. */
+const LARGEST_SHARED_CONSTANT = 8;
+
 type Input = number | number[];
 
 /** The operations that touched a variable in one recording, for the order between them. */
@@ -72,6 +75,8 @@ export class Recorder {
   private useOfRead = new Map<number, VariableUse>();
   /** The operation that an output is of. */
   private readonly producers = new Map<number, number>();
+  /** Outputs of small constants, by what they are. */
+  private readonly constants = new Map<string, number>();
   private operations = 0;
 
   constructor(private readonly graph: NativeGraph) {}
@@ -208,6 +213,16 @@ export class Recorder {
   }
 
   private constant(shape: number[], dtype: number, data: TensorData): number {
+    if (data.length > LARGEST_SHARED_CONSTANT) return this.newConstant(shape, dtype, data);
+    // by its bytes: 0 and -0 are two
+    const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('latin1');
+    const key = `${dtype} ${shape} ${bytes}`;
+    const output = this.constants.get(key) ?? this.newConstant(shape, dtype, data);
+    this.constants.set(key, output);
+    return output;
+  }
+
+  private newConstant(shape: number[], dtype: number, data: TensorData): number {
     const attributes = [
       { name: 'dtype', type: AttributeType.type, value: dtype },
       { name: 'value', type: AttributeType.tensor, value: { shape, dtype, data } },

@@ -188,6 +188,10 @@ export async function openModel(folder: string, runtime: Runtime): Promise<OpenM
   const path = findArtifact(folder);
   const config = readConfig(path);
   const model = new Model(networkOf(config), runtime);
-  await model.load(await readWeights(path));
-  return { config, inference: new Inference(runtime, model, inputOf(config)) };
+  const inference = new Inference(runtime, model, inputOf(config));
+  const loaded = model.load(await readWeights(path));
+  // here, while TensorFlow takes the weights on threads of its own
+  inference.record();
+  await loaded;
+  return { config, inference };
 }

@@ -1,6 +1,7 @@
 // What a training moves: the network on its runtime, the step that moves it, and where its weights begin.
 import { CompiledRuntime } from '../compiler/compiled';
 import { EagerRuntime } from '../compiler/eager';
+import type { Runtime } from '../compiler/runtime';
 import { parameterCount } from '../models/network';
 import { inspectMachine } from '../native/machine';
 import { backend, native } from '../native/tensorflow';
@@ -10,7 +11,7 @@ import type { FitOptions } from './fit';
 import { Model } from './model';
 import { LossScale } from './optimization/loss-scale';
 import { makeOptimizer } from './optimization/optimizers';
-import type { Updater } from './optimization/updater';
+import { Updater } from './optimization/updater';
 import { choosePrecision } from './precision';
 import { Inference } from './prediction/inference';
 import type { NetworkInput } from './prediction/preprocessing';
@@ -27,7 +28,7 @@ export interface FitModel {
   readonly inference: Inference;
   readonly lossScale: LossScale | undefined;
   /** All that was compiled, as a serialised GraphDef; undefined where it runs op by op. */
-  readonly graph: Uint8Array | undefined;
+  graph(): Uint8Array | undefined;
   /** Draws the first weights, or takes those that are pretrained. */
   initialise(): Promise<void>;
   close(): void;
@@ -58,9 +59,6 @@ export async function fitModel(
 
   const runtime = eager ? new EagerRuntime() : new CompiledRuntime({ threads, precision, gpu });
   const model = new Model(network, runtime, (name) => frozen.has(name));
-  // TensorFlow draws the weights on threads of its own while the step is recorded here
-  const drawn = isNew ? model.initialise(h.seed) : Promise.resolve();
-  drawn.catch(() => {});
   const lossScale = precision === 'fp16' ? new LossScale() : undefined;
   const optimizer = makeOptimizer(runtime, model.trained, {
     name: h.optimizer,
@@ -68,17 +66,19 @@ export async function fitModel(
     momentum: h.momentum,
     rateFactor: ({ name }) => (parts.head.has(name) ? 1 : h.backbone_lr_factor),
   });
-  const step = new TrainingStep(runtime, model, optimizer, {
-    ...input,
-    loss: task.loss,
-    seed: h.seed,
-    checkpointing: h.gradient_checkpointing,
+  const updates = {
     accumulate: h.accumulate_grad_batches,
     averageDecay: h.ema_decay,
     ...(h.gradient_clip_algorithm === 'norm' ? { clipNorm: h.gradient_clip_val } : { clipValue: h.gradient_clip_val }),
     ...(lossScale && { lossScale }),
+  };
+  const updater = new Updater(runtime, model.trained, optimizer, updates);
+  // TensorFlow draws the weights on threads of its own while the step is recorded here
+  const begun = isNew ? begin(runtime, model, updater, h.seed) : Promise.resolve();
+  begun.catch(() => {});
+  const step = new TrainingStep(runtime, model, updater, {
+    ...{ ...input, ...updates, loss: task.loss, seed: h.seed, checkpointing: h.gradient_checkpointing },
   });
-  const { updater } = step;
   const count = parameterCount(network).toLocaleString('en');
   const still = frozen.size > 0 ? `, ${frozen.size} of ${network.parameters.length} tensors frozen` : '';
   line(
@@ -92,17 +92,26 @@ export async function fitModel(
     updater,
     inference,
     lossScale,
-    graph: runtime instanceof CompiledRuntime ? runtime.graphDefinition() : undefined,
+    graph: () => (runtime instanceof CompiledRuntime ? runtime.graphDefinition() : undefined),
     initialise: async () => {
-      await drawn;
-      if (pretrained) {
-        for (const text of describeTransfer(pretrained, h.pretrained)) line(text);
-        await model.loadPart(pretrained.taken);
-      }
-      await updater.initialise();
+      await begun;
+      if (!pretrained) return;
+      for (const text of describeTransfer(pretrained, h.pretrained)) line(text);
+      await model.loadPart(pretrained.taken);
+      await updater.startAverages();
     },
     close: () => runtime.dispose(),
   };
+}
+
+/** First values of all variables, by one program: each one more takes TensorFlow's preparations anew. */
+async function begin(runtime: Runtime, model: Model, updater: Updater, seed: number): Promise<void> {
+  const program = runtime.program({}, () => {
+    model.draw(seed);
+    updater.reset();
+    return {};
+  });
+  await program.run({});
 }
 
 /** The samples of a network, channels first as people say them. */

@@ -177,13 +177,13 @@ async function train(options: FitOptions, console: TrainingConsole, resources: R
     );
   }
   const tensorboard = new TensorBoard(options.tensorBoardDir ?? join(output, 'logs', 'tensorboard'));
-  if (model.graph) tensorboard.graph(model.graph);
   // a rehearsal tells nobody
   const trackers = options.fastDevRun
     ? undefined
     : openTrackers(h, { folder: models, resume: from !== undefined, line });
   if (trackers) resources.push(trackers);
   const system = new SystemMetrics();
+  let isPrepared = false;
   let outOfTime = false;
 
   while (progress.epoch <= epochs && progress.validationsWithoutImprovement < patience && !outOfTime) {
@@ -193,7 +193,16 @@ async function train(options: FitOptions, console: TrainingConsole, resources: R
     for await (const batch of speed.watch(task.train.epoch(epoch, progress.batch))) {
       rate = rateAt(progress.update);
       const last = batch.number + 1 === task.train.batches;
-      const { loss, correct, ...done } = await step.run(batch, rate, progress.step, { update: progress.update, last });
+      const running = step.run(batch, rate, progress.step, { update: progress.update, last });
+      if (!isPrepared) {
+        running.catch(() => {});
+        // here, while TensorFlow prepares the first step on threads of its own
+        inference.record();
+        const graph = model.graph();
+        if (graph) tensorboard.graph(graph);
+        isPrepared = true;
+      }
+      const { loss, correct, ...done } = await running;
       const overflow = done.skipped && (lossScale?.state.scale ?? 0) >= 1;
       if (!Number.isFinite(loss) && !overflow && !(lossScale && !done.updated)) throw divergence(progress, rate);
       if (lossScale) progress.lossScale = lossScale.state;
@@ -277,8 +286,11 @@ async function train(options: FitOptions, console: TrainingConsole, resources: R
   const best = bestOf(progress);
   const bestModel = checkpoints.bestModel(best.epoch);
   const finished = trainee.model;
-  await finished.load(await readWeights(bestModel));
-  await updater.startAverages();
+  const present = !outOfTime && best.epoch === progress.epoch - 1 && updater.averages.size === 0;
+  if (!present) {
+    await finished.load(await readWeights(bestModel));
+    await updater.startAverages();
+  }
   if (task.test) {
     const test = named((await task.test(inference)).overall, 'test');
     console.metrics(test);

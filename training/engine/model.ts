@@ -4,7 +4,7 @@ import type { Runtime, Values, Variable } from '../compiler/runtime';
 import { UserError } from '../errors';
 import { makePass, type Network, type ParameterSpec, type Pass } from '../models/network';
 import { tf } from '../native/tensorflow';
-import { filled } from '../ops/op';
+import { Constants, filled } from '../ops/op';
 import { randomNormal, randomUniform } from '../ops/random';
 import { permute } from './weights/permute';
 
@@ -34,6 +34,8 @@ export function torchShape({ shape, layout }: ParameterSpec): number[] {
 export class Model {
   private readonly variables: ReadonlyMap<string, Variable>;
   private readonly buffers: ReadonlyMap<string, Variable>;
+  /** All variables, in the order of the network's parameters. */
+  readonly all: readonly Variable[];
   /** The variables that an optimizer moves, in the order of their declaration. */
   readonly trained: readonly Variable[];
 
@@ -44,6 +46,7 @@ export class Model {
     isFrozen: (name: string) => boolean = () => false,
   ) {
     this.variables = new Map(network.parameters.map(({ name, shape }) => [name, runtime.variable(name, shape)]));
+    this.all = [...this.variables.values()];
     const named = (role: ParameterSpec['role']) =>
       network.parameters.filter((spec) => spec.role === role).map(({ name }) => name);
     this.buffers = new Map(named('buffer').map((name) => [name, this.variable(name)]));
@@ -56,13 +59,24 @@ export class Model {
 
   /** Draws initial values for all parameters; the same seed draws the same. */
   async initialise(seed: number): Promise<void> {
-    const draw = this.runtime.program({}, () => {
-      this.network.parameters.forEach((spec, site) => {
-        this.variable(spec.name).assign(initialValue(spec, { seed, site }));
-      });
+    const program = this.runtime.program({}, () => {
+      this.draw(seed);
       return {};
     });
-    await draw.run({});
+    await program.run({});
+  }
+
+  /** What `initialise` does: for the body of a program. */
+  draw(seed: number): void {
+    const constants = new Constants();
+    this.network.parameters.forEach((spec, site) => {
+      const { shape, initial } = spec;
+      const value =
+        initial.kind === 'constant'
+          ? constants.filled(shape, initial.value)
+          : drawnValue(shape, initial, { seed, site });
+      this.variable(spec.name).assign(value);
+    });
   }
 
   /**
@@ -114,7 +128,7 @@ export class Model {
    * @param averages variables to read in place of those that they are averages of
    */
   values(averages: Averages = new Map()): Promise<Float32Array[]> {
-    return this.runtime.read([...this.variables.values()].map((variable) => averages.get(variable) ?? variable));
+    return this.runtime.read(this.all.map((variable) => averages.get(variable) ?? variable));
   }
 
   /** The network with its present weights as constants: a function of images for a graph of its own. */
@@ -212,10 +226,10 @@ function outsideOfTraining(): never {
   throw new Error('a random number was asked for, or a buffer moved, outside of training');
 }
 
-function initialValue({ shape, initial }: ParameterSpec, key: { seed: number; site: number }): Tensor {
+type Drawn = Exclude<ParameterSpec['initial'], { kind: 'constant' }>;
+
+function drawnValue(shape: readonly number[], initial: Drawn, key: { seed: number; site: number }): Tensor {
   switch (initial.kind) {
-    case 'constant':
-      return filled(shape, initial.value);
     case 'uniform':
       return randomUniform(shape, -initial.bound, initial.bound, key);
     case 'normal': {

@@ -51,15 +51,16 @@ export class TrainingStep {
   private readonly labelShape: readonly number[];
   private readonly program: Program<Input, 'loss' | 'correct' | 'finite'>;
 
+  /** @param mover what moves the weights; an optimizer alone gets an updater by the options */
   constructor(
     runtime: Runtime,
     model: Model,
-    optimizer: Optimizer,
+    mover: Optimizer | Updater,
     private readonly options: StepOptions,
   ) {
     const { sample, loss = crossEntropy, seed, prepare, checkpointing, ...updates } = options;
     this.labelShape = sample.length === 3 ? [] : sample.slice(0, -1);
-    const updater = new Updater(runtime, model.trained, optimizer, updates);
+    const updater = mover instanceof Updater ? mover : new Updater(runtime, model.trained, mover, updates);
     this.updater = updater;
     this.program = runtime.program(
       {

@@ -1,4 +1,5 @@
 // The trainer's hyperparameters and metrics, as data: all that lib sees of the trainer.
+export * from './channels';
 export * from './metrics';
 export * from './spec';
 export * from './specs';

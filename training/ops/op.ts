@@ -71,6 +71,18 @@ export function filled(shape: readonly number[], value: number): Tensor {
   return op('Fill', [vector(shape), tf.scalar(value)], { T: float32, index_type: int32 });
 }
 
+/** Tensors of one value, each of them made once: for the body of a program that gives many variables their first values. */
+export class Constants {
+  private readonly made = new Map<string, Tensor>();
+
+  filled(shape: readonly number[], value: number): Tensor {
+    const key = `${shape} ${value}`;
+    const tensor = this.made.get(key) ?? filled(shape, value);
+    this.made.set(key, tensor);
+    return tensor;
+  }
+}
+
 type Save = (tensors: Tensor[]) => void;
 
 /**

@@ -7,7 +7,7 @@ import { STEP_TYPES, stepType } from '../steps/step-types';
 import { type Context, fields, inStep, isExpression, isPlaceholder, suggest } from './context';
 import { ENUMERATIONS, RANGES } from './members';
 import { describe, resolveReference } from './references';
-import { imageDefect, isImage, isS3Uri, s3UriDefect } from './uris';
+import { imageDefect, isImage, isRole, isS3Uri, roleDefect, s3UriDefect } from './uris';
 
 /** Of each group of members one must be there: what SageMaker asks for beside what its requests call required. */
 const ONE_OF: Readonly<Record<string, readonly (readonly string[])[]>> = {
@@ -38,14 +38,21 @@ const BESIDE: Readonly<Record<string, readonly string[]>> = {
   ClarifyCheck: ['CheckType'],
 };
 
+/** Of what stands beside the arguments, the values that there are. */
+const BESIDE_VALUES: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+  QualityCheck: { CheckType: ['DATA_QUALITY', 'MODEL_QUALITY'] },
+  ClarifyCheck: { CheckType: ['DATA_BIAS', 'MODEL_BIAS', 'MODEL_EXPLAINABILITY'] },
+};
+
 interface Facts {
   readonly enumeration: string | undefined;
   readonly range: readonly [number, number] | undefined;
   readonly isS3Uri: boolean;
   readonly isImage: boolean;
+  readonly isRole: boolean;
 }
 
-const NONE: Facts = { enumeration: undefined, range: undefined, isS3Uri: false, isImage: false };
+const NONE: Facts = { enumeration: undefined, range: undefined, isS3Uri: false, isImage: false, isRole: false };
 
 const known = new WeakMap<Structure, Map<string, Facts>>();
 
@@ -61,6 +68,7 @@ function factsOf(shape: Structure, member: string): Facts {
     range: RANGES[name],
     isS3Uri: isS3Uri(name),
     isImage: isImage(name),
+    isRole: isRole(name),
   };
   members.set(member, found);
   return found;
@@ -76,9 +84,15 @@ export function checkArguments(step: StepDefinition, context: Context): Finding[
       ),
     ];
   }
+  const given = step as unknown as Record<string, unknown>;
   const beside = (BESIDE[step.Type] ?? [])
-    .filter((member) => (step as unknown as Record<string, unknown>)[member] === undefined)
+    .filter((member) => given[member] === undefined)
     .map((member) => inStep(step, `it has no ${member}.`, `give it ${member}.`));
+  for (const [member, values] of Object.entries(BESIDE_VALUES[step.Type] ?? {})) {
+    const value = given[member];
+    if (typeof value === 'string' && !isPlaceholder(value) && !values.includes(value))
+      beside.push(inStep(step, `its ${member} is ${value}.`, `choose among: ${values.join(', ')}.`));
+  }
   const type = stepType(step.Type);
   if (type?.request === undefined) return beside;
   const walk = new ArgumentsWalk(step, context, new Set(type.named));
@@ -195,6 +209,7 @@ class ArgumentsWalk {
     if (typeof value !== 'string') return;
     if (facts.isS3Uri) this.defect(s3UriDefect(value), path);
     if (facts.isImage) this.defect(imageDefect(value), path);
+    if (facts.isRole) this.defect(roleDefect(value), path);
   }
 
   private defect(defect: { problem: string; fix: string } | undefined, path: string): void {

@@ -1,7 +1,7 @@
 // Names of steps and parameters, and parameters in themselves.
-import type { ParameterDefinition } from '../definition';
+import type { ParameterDefinition, StepDefinition } from '../definition';
 import type { Finding } from '../errors';
-import { type Context, isPlaceholder } from './context';
+import { type Context, fields, inStep, isPlaceholder } from './context';
 
 /** What SageMaker allows as the name of a step: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_PipelineExecutionStep.html */
 const STEP_NAME = {
@@ -31,6 +31,34 @@ function checkNamesOf(kind: string, names: readonly string[], { pattern, fix }: 
   });
 }
 
+/** Lists of what a step names, by the member that has the name; SageMaker refuses one that stands twice. */
+const NAMED_LISTS: Readonly<Record<string, string>> = {
+  InputDataConfig: 'ChannelName',
+  ProcessingInputs: 'InputName',
+  Outputs: 'OutputName',
+  ProductionVariants: 'VariantName',
+  MetricDefinitions: 'Name',
+  TrainingJobDefinitions: 'DefinitionName',
+  PropertyFiles: 'PropertyFileName',
+  OutputParameters: 'OutputName',
+};
+
+function checkNamedLists(step: StepDefinition, value: unknown, path: string, findings: Finding[]): void {
+  if (typeof value !== 'object' || value === null) return;
+  for (const key of Object.keys(value)) {
+    const entry = (value as Record<string, unknown>)[key];
+    if (typeof entry !== 'object' || entry === null || key === 'IfSteps' || key === 'ElseSteps') continue;
+    const at = path === '' ? key : `${path}.${key}`;
+    const named = NAMED_LISTS[key];
+    if (named !== undefined && Array.isArray(entry)) {
+      const names = entry.map((item) => fields(item)[named]).filter((name) => typeof name === 'string');
+      for (const name of new Set(names.filter((each, index) => names.indexOf(each) !== index)))
+        findings.push(inStep(step, `its ${at} has ${name} more than once.`, `give each a ${named} of its own.`));
+    }
+    checkNamedLists(step, entry, at, findings);
+  }
+}
+
 function checkParameter({ Name, Type, DefaultValue, EnumValues }: ParameterDefinition): Finding[] {
   const where = `parameter ${Name}`;
   const findings: Finding[] = [];
@@ -53,6 +81,9 @@ function checkParameter({ Name, Type, DefaultValue, EnumValues }: ParameterDefin
 }
 
 export function checkNames({ all, definition }: Context): Finding[] {
+  const inLists: Finding[] = [];
+  for (const { Arguments, PropertyFiles, OutputParameters, ...step } of all)
+    checkNamedLists(step as StepDefinition, { ...Arguments, PropertyFiles, OutputParameters }, '', inLists);
   const parameters = (definition.Parameters ?? []) as ParameterDefinition[];
   return [
     ...checkNamesOf(
@@ -66,6 +97,7 @@ export function checkNames({ all, definition }: Context): Finding[] {
       PARAMETER_NAME,
     ),
     ...parameters.flatMap(checkParameter),
+    ...inLists,
   ];
 }
 

@@ -1,4 +1,4 @@
-// URIs of S3 and of container images: whether SageMaker could ever find what is there.
+// URIs of S3 and of container images, and ARNs of roles: whether SageMaker could ever find what is there.
 import { knownText, UNKNOWN } from './context';
 
 interface Defect {
@@ -37,8 +37,9 @@ export function s3UriDefect(value: unknown): Defect | undefined {
   };
 }
 
-/** registry/repository:tag or @digest; a registry there must be, for SageMaker knows none by itself. */
-const IMAGE = /^[a-zA-Z0-9.-]+(:\d+)?\/[a-z0-9]+([._/-]+[a-z0-9]+)*(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$/;
+/** registry/repository:tag or @digest; a registry, with a dot or a port in it, there must be, for SageMaker knows none by itself. */
+const IMAGE =
+  /^(?=[^/]*[.:]|localhost\/)[a-zA-Z0-9.-]+(:\d+)?\/[a-z0-9]+([._/-]+[a-z0-9]+)*(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$/;
 /** Characters: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AlgorithmSpecification.html */
 const LONGEST_IMAGE = 255;
 
@@ -49,5 +50,22 @@ export function imageDefect(value: string): Defect | undefined {
   return {
     problem: `is ${text || 'empty'}, which is no URI of an image.`,
     fix: 'write it as 111122223333.dkr.ecr.eu-central-1.amazonaws.com/repository:tag, with the registry, in lower case, without https://.',
+  };
+}
+
+/** Members of requests that take the ARN of an IAM role, e.g. CreateTrainingJobRequest.RoleArn. */
+export function isRole(member: string): boolean {
+  return /RoleArn$/.test(member);
+}
+
+/** https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html */
+const ROLE = /^arn:aws[a-z-]*:iam::\d{12}:role\/?[a-zA-Z_0-9+=,.@\-_/]+$/;
+
+export function roleDefect(value: string): Defect | undefined {
+  const text = knownText(value) as string;
+  if (text.includes(UNKNOWN) || ROLE.test(text)) return undefined;
+  return {
+    problem: `is ${text || 'empty'}, which is no ARN of a role.`,
+    fix: 'write it as arn:aws:iam::111122223333:role/name.',
   };
 }

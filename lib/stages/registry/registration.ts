@@ -13,7 +13,7 @@ import {
   type Resolvable,
   type Text,
 } from '../../pipeline';
-import { refusal } from '../checks/checks';
+import { checkInstanceType, checkOneOf, refusal, refusals } from '../checks/checks';
 import { knownText } from '../checks/known-text';
 import type { Evaluation } from '../evaluation';
 import { PipelineStage } from '../pipeline-stage';
@@ -32,7 +32,7 @@ export interface RegistrationProps {
   readonly group?: ModelPackageGroup;
   /** Name of the model package group that is made here. @default that of `group` */
   readonly groupName?: string;
-  /** What the model does: says what it is asked and answers, images or volumes. @default classification */
+  /** What the model does: says what it is asked and answers, images or volumes. @default that of the training, else classification */
   readonly task?: TaskName;
   /** Of the group that is made here. @default none */
   readonly description?: string;
@@ -100,7 +100,7 @@ function versionOf(
   groupName: string,
   container: { Image: string; ModelDataUrl: Text },
 ): RegisterModelArguments {
-  const { asked, answered } = TYPES[props.task ?? 'classification'];
+  const { asked, answered } = TYPES[props.task ?? props.training.task ?? 'classification'];
   const { instanceTypes = ['ml.g5.xlarge', 'ml.m5.xlarge'], metadata = {}, versionDescription } = props;
   const quality = { Statistics: { ContentType: 'application/json', S3Uri: props.evaluation.report } };
   return {
@@ -124,8 +124,14 @@ function versionOf(
 /** https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModelPackage.html */
 const METADATA = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u;
 
-function check(where: string, { group, groupName, description, metadata = {} }: RegistrationProps): Finding[] {
-  const findings: Finding[] = [];
+function check(where: string, props: RegistrationProps): Finding[] {
+  const { group, groupName, description, metadata = {}, task, training, instanceTypes = [] } = props;
+  const findings = refusals(where, (refuse) => {
+    checkOneOf('task', task, Object.keys(TYPES), refuse);
+    if (task !== undefined && training.task !== undefined && task !== training.task)
+      refuse('task', `${task}, and the training's network is for ${training.task}`, 'the same', 'leave task out');
+    instanceTypes.forEach((type, index) => void checkInstanceType(`instanceTypes[${index}]`, type, refuse));
+  });
   if ((group === undefined) === (groupName === undefined)) {
     const given = `with ${group ? 'both' : 'neither'} of group and groupName`;
     findings.push(

@@ -1,12 +1,25 @@
 // The training stage: our container, or anyone's, on the channels of a data set.
 import { Annotations } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
-import { type Hyperparameters, METRICS, metricRegex, resolveHyperparameters } from '../../../training/hyperparameters';
+import {
+  CHANNEL_NAMES,
+  type Hyperparameters,
+  METRICS,
+  type MetricSpec,
+  metricRegex,
+  resolveHyperparameters,
+  SPECS,
+  type TaskName,
+  taskOf,
+  WHOLE_CHANNELS,
+} from '../../../training/hyperparameters';
 import { Expression, type Finding, Parameter, type Text } from '../../pipeline';
 import type { ByocImage } from '../byoc-image';
+import { refusals } from '../checks/checks';
 import { knownText, toText } from '../checks/known-text';
 import { memoryWarning } from './gpu-memory';
 import type { TrainingWork } from './training-arguments';
+import { isFileSystem, isS3 } from './training-channel';
 import type { TrainingSettings } from './training-settings';
 import { TrainingStage, whereOf } from './training-stage';
 
@@ -55,16 +68,62 @@ export function checkHyperparameters(
 ): Finding[] {
   return resolve(hyperparameters, from).defects.map((problem) => ({
     where,
-    problem: `${problem}.`,
+    problem: problem.endsWith('?') ? problem : `${problem}.`,
     fix: '`scanline train --help` lists all hyperparameters with what is allowed.',
   }));
 }
 
-/** What is wrong with the image and its hyperparameters, all at once. */
+/** What is wrong with the channels for Scanline's trainer, which goes by their names and reads files. */
+function checkChannels(where: string, { channels, inputMode }: ByocTrainingProps): Finding[] {
+  const names = Object.keys(channels);
+  const parts: readonly string[] = Object.values(CHANNEL_NAMES).flat();
+  return refusals(where, (refuse) => {
+    const unknown = names.filter((name) => !parts.includes(name) && !WHOLE_CHANNELS.includes(name));
+    const fix = `rename it; what holds all parts is called ${WHOLE_CHANNELS[0]}`;
+    for (const name of unknown)
+      refuse(
+        `channels.${name}`,
+        'a name that the trainer does not read',
+        [...parts, ...WHOLE_CHANNELS].join(', '),
+        fix,
+      );
+    if (unknown.length === 0 && !names.some((name) => name === 'train' || WHOLE_CHANNELS.includes(name)))
+      refuse(
+        'channels',
+        names.join(', ') || 'empty',
+        'them with what is trained on',
+        'add train, or data for all parts',
+      );
+    for (const [name, channel] of Object.entries(channels)) {
+      if ((isS3(channel) ? (channel.inputMode ?? inputMode) : isFileSystem(channel) ? 'File' : inputMode) !== 'Pipe')
+        continue;
+      refuse(`channels.${name}`, 'with the input mode Pipe', 'File or FastFile: the trainer reads files', 'choose one');
+    }
+  });
+}
+
+/** What reports to the network, from which the job is cut off. */
+function checkReports(where: string, { networkIsolation, hyperparameters = {} }: ByocTrainingProps): Finding[] {
+  if (!networkIsolation) return [];
+  const { use_wandb, mlflow_tracking_uri } = hyperparameters as TrainingHyperparameters;
+  const fix = 'set networkIsolation to false, and vpc to a network that leads there and nowhere else';
+  return refusals(where, (refuse) => {
+    if (knownValue(use_wandb) === true)
+      refuse('hyperparameters.use_wandb', 'true with networkIsolation', 'it with a network', fix);
+    if (knownValue(mlflow_tracking_uri))
+      refuse('hyperparameters.mlflow_tracking_uri', 'given with networkIsolation', 'it with a network', fix);
+  });
+}
+
+/** What is wrong with the image, its hyperparameters and its channels, all at once. */
 export function checkByoc(id: string, where: string, props: ByocTrainingProps): Finding[] {
   const { hyperparameters = {}, instanceCount = 1, image } = props;
   if (!image.isScanline) return [];
-  const findings = checkHyperparameters(where, hyperparameters, id);
+  const findings = [
+    ...checkHyperparameters(where, hyperparameters, id),
+    ...checkChannels(where, props),
+    ...checkReports(where, props),
+  ];
   if (instanceCount > 1) {
     findings.push({
       where,
@@ -93,12 +152,44 @@ function toTexts(hyperparameters: TrainingHyperparameters | ForeignHyperparamete
   );
 }
 
-/** What the job runs. */
-export function byocWork({ image, hyperparameters = {} }: ByocTrainingProps): TrainingWork {
+/** The network that is trained; undefined where the pipeline's start decides. */
+export function networkOf(hyperparameters: TrainingHyperparameters | ForeignHyperparameters = {}): unknown {
+  const { model_name: given = SPECS.get('model_name')?.default } = hyperparameters as TrainingHyperparameters;
+  return given instanceof Expression ? undefined : given;
+}
+
+/** What a training is for, if all networks that it may train are for the same; undefined where that is not known at synth. */
+export function taskOfNetworks(networks: readonly unknown[]): TaskName | undefined {
+  const [task, ...others] = new Set(networks.map((name) => (typeof name === 'string' ? taskOf(name) : undefined)));
+  return others.length === 0 ? task : undefined;
+}
+
+/** The metrics that Scanline's trainer prints: of images those of the test part only where a channel has it. */
+function ownMetrics({ channels }: ByocTrainingProps, task: TaskName | undefined): Record<string, string> {
+  const names = Object.keys(channels);
+  // volumes may be listed by a dataset.json in any channel, those of the test part too
+  const isTested = task !== 'classification' || names.some((name) => name === 'test' || WHOLE_CHANNELS.includes(name));
+  const isPrinted = (metric: MetricSpec) =>
+    (metric.task === undefined || task === undefined || metric.task === task) &&
+    (isTested || !metric.name.startsWith('test_'));
+  return Object.fromEntries(METRICS.filter(isPrinted).map(({ name }) => [name, metricRegex(name)]));
+}
+
+/**
+ * What the job runs.
+ *
+ * @param networks that may be trained; Scanline's trainer prints the metrics of their task. Of what another image prints nothing is known:
+ * it has the metrics that it is given alone
+ */
+export function byocWork(
+  props: ByocTrainingProps,
+  networks: readonly unknown[] = [networkOf(props.hyperparameters)],
+): TrainingWork {
+  const { image, hyperparameters = {} } = props;
   return {
     image: image.uri,
     hyperparameters: toTexts(hyperparameters),
-    metricDefinitions: Object.fromEntries(METRICS.map(({ name }) => [name, metricRegex(name)])),
+    ...(image.isScanline && { metricDefinitions: ownMetrics(props, taskOfNetworks(networks)) }),
   };
 }
 
@@ -118,12 +209,16 @@ export function warnOfMemory(
 export class ByocTraining extends TrainingStage {
   /** What trains, and serves what was trained. */
   readonly image: ByocImage;
+  /** What the network is for: of Scanline's own image, where it is known at synth. */
+  readonly task?: TaskName;
 
   /** @throws PipelineError naming all that is wrong with the stage */
   constructor(scope: Construct, id: string, props: ByocTrainingProps) {
     super(scope, id);
     this.refuse(props, checkByoc(id, whereOf(this), props));
     this.image = props.image;
+    const task = props.image.isScanline ? taskOfNetworks([networkOf(props.hyperparameters)]) : undefined;
+    if (task) this.task = task;
     this.train(props, byocWork(props));
     warnOfMemory(this, props);
   }

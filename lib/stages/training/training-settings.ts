@@ -52,7 +52,11 @@ export interface TrainingSettings {
   readonly inputMode?: InputMode;
   /** Environment variables of the container. @default none */
   readonly environment?: Readonly<Record<string, Text>>;
-  /** Regular expressions, by the name of the metric that each finds in the log. @default the stage's own */
+  /**
+   * Regular expressions, by the name of the metric that each finds in the log.
+   *
+   * @default of Scanline's own image the metrics that it prints; of any other none
+   */
   readonly metricDefinitions?: Readonly<Record<string, string>>;
   /** Tensors that SageMaker Debugger saves. @default none */
   readonly debugHook?: Resolvable<DebugHookConfig>;

@@ -3,6 +3,7 @@ import { Annotations } from 'aws-cdk-lib';
 import { type Connections, type IConnectable, Port } from 'aws-cdk-lib/aws-ec2';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
+import type { TaskName } from '../../../training/hyperparameters';
 import {
   type Expression,
   type Finding,
@@ -30,6 +31,8 @@ export interface TrainedModel {
   readonly image: ByocImage;
   /** S3 URI of model.tar.gz. */
   readonly model: Text;
+  /** What the network is for. @default not known */
+  readonly task?: TaskName;
 }
 
 /** A stage that trains, once or many times. */

@@ -2,11 +2,20 @@
 import { resolveHyperparameters, SPECS } from '../../../training/hyperparameters';
 import type { Finding } from '../../pipeline';
 import { type Refuse, refusals } from '../checks/checks';
-import { knownValue, type TrainingHyperparameters } from '../training/byoc-training';
+import { knownValue, networkOf, type TrainingHyperparameters } from '../training/byoc-training';
 import { boundsOf, type CategoricalValue, type HyperparameterRange } from './hyperparameter-range';
-import type { TuningProps } from './tuning-props';
+import type { TunedImage, TuningProps } from './tuning-props';
 
-/** The networks that a tuning trains: those that it tries, or the one that is given. */
+/** The networks that a tuning trains: those that it tries, or the one that is given; undefined where the pipeline's start decides. */
+export function networksOf(
+  { ranges }: TuningProps,
+  hyperparameters: TunedImage['hyperparameters'],
+): readonly unknown[] {
+  const tried = ranges.model_name;
+  return tried?.type === 'categorical' ? tried.values : [networkOf(hyperparameters)];
+}
+
+/** The same, of a parameter of the pipeline its default. */
 function modelsOf(hyperparameters: TrainingHyperparameters | undefined, ranges: TuningProps['ranges']): unknown[] {
   const tried = ranges.model_name;
   if (tried?.type === 'categorical') return [...tried.values];

@@ -2,11 +2,11 @@
 import type { TrainingInstanceType } from '@aws-sdk/client-sagemaker';
 import { Annotations, Stack, Token } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
-import { METRICS } from '../../../training/hyperparameters';
+import { METRICS, type TaskName } from '../../../training/hyperparameters';
 import { type Expression, type Finding, type Text, type TuningArguments, TuningStep } from '../../pipeline';
 import type { ByocImage } from '../byoc-image';
 import { hasLocalDisks } from '../checks/local-disks';
-import { byocWork, checkByoc, warnOfMemory } from '../training/byoc-training';
+import { byocWork, checkByoc, taskOfNetworks, warnOfMemory } from '../training/byoc-training';
 import { checkScript, Script } from '../training/script-mode-training';
 import type { TrainingWork } from '../training/training-arguments';
 import {
@@ -19,7 +19,7 @@ import { type TrainedModel, TrainingJobStage, whereOf } from '../training/traini
 import { type CategoricalValue, rangeArguments } from './hyperparameter-range';
 import { PRICED_REGION } from './instance-prices';
 import { objectiveType } from './objective';
-import { checkForTrainer, greatest } from './trainer-checks';
+import { checkForTrainer, greatest, networksOf } from './trainer-checks';
 import { beyondQuotas, checkTuning } from './tuning-checks';
 import { DEFAULT_MAX_JOBS, type TunedImage, type TunedScript, type TuningProps } from './tuning-props';
 
@@ -91,6 +91,7 @@ interface Prepared {
   readonly image: ByocImage;
   readonly settings: TrainingSettings;
   readonly work: TrainingWork;
+  readonly task?: TaskName | undefined;
   /** How a value of a categorical range becomes the text that the job reads. */
   readonly encodeValue: (value: CategoricalValue) => string;
 }
@@ -105,6 +106,8 @@ export class Tuning extends TrainingJobStage implements TrainedModel {
   /** The step of the pipeline. */
   readonly step: TuningStep;
   readonly image: ByocImage;
+  /** What the networks are for: of Scanline's own image, where it is known at synth. */
+  readonly task?: TaskName;
   /** S3 URI of the best job's model.tar.gz. */
   readonly model: Expression<string>;
   private readonly output: Text;
@@ -112,8 +115,9 @@ export class Tuning extends TrainingJobStage implements TrainedModel {
   /** @throws PipelineError naming all that is wrong with the stage */
   constructor(scope: Construct, id: string, props: TuningProps) {
     super(scope, id);
-    const { image, settings, work, encodeValue } = this.prepare(props);
+    const { image, settings, work, encodeValue, task } = this.prepare(props);
     this.image = image;
+    if (task) this.task = task;
     this.output = settings.output;
     const { HyperParameters, Tags, ResourceConfig, ...job } = this.jobArguments(settings, work);
     const resources = props.fallbackInstanceTypes ? instanceList(props) : { ResourceConfig };
@@ -153,14 +157,22 @@ export class Tuning extends TrainingJobStage implements TrainedModel {
 
   private prepareImage(props: TuningProps, training: TunedImage): Prepared {
     const where = whereOf(this);
-    const emitted = Object.keys(training.metricDefinitions ?? byocWork(training).metricDefinitions ?? {});
+    const networks = networksOf(props, training.hyperparameters);
+    const work = byocWork(training, networks);
+    const emitted = Object.keys(training.metricDefinitions ?? work.metricDefinitions ?? {});
     this.refuse(training, [
       ...checkByoc(this.node.id, where, training),
       ...checkTuning(where, props, emitted),
       ...(training.image.isScanline ? checkForTrainer(where, props, training.hyperparameters) : []),
     ]);
     warnOfMemory(this, { ...training, hyperparameters: greatest(props, training.hyperparameters) });
-    return { image: training.image, settings: training, work: byocWork(training), encodeValue: String };
+    return {
+      image: training.image,
+      settings: training,
+      work,
+      task: training.image.isScanline ? taskOfNetworks(networks) : undefined,
+      encodeValue: String,
+    };
   }
 
   private prepareScript(props: TuningProps, training: TunedScript): Prepared {

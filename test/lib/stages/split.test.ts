@@ -46,6 +46,10 @@ for (const [problem, props] of [
   ["groupBy is 'csv:patients.csv'", { groupBy: 'csv:patients.csv' }],
   ["strategy is 'grouped'", { strategy: 'grouped' as never }],
   ['seed is 1.5', { seed: 1.5 }],
+  ["instanceType is 'm5.xlarge'", { instanceType: 'm5.xlarge' }],
+  ['volumeSize is 0.5', { volumeSize: 0.5 }],
+  ["data is 'b/raw'", { data: 'b/raw' }],
+  ["output is 'b/out'", { output: 'b/out' }],
 ] as const satisfies readonly (readonly [string, Partial<SplitProps>])[]) {
   test(`${problem}: refused`, () => {
     assert.deepEqual(findingsOf(props), [problem]);

@@ -26,20 +26,32 @@ test('TensorFlow reads from the session settings what was asked', { skip: withou
     hex({ threads: 1, precision: 'fp16', gpu: true }),
   );
   const always = { allow_soft_placement: true, gpu_options: { allow_growth: true } };
-  const graph = (rewrite: Record<string, string>) => ({
-    optimizer_options: { max_folded_constant_in_bytes: '65536' },
-    rewrite_options: { meta_optimizer_iterations: 'ONE', ...rewrite },
+  const leftAlone = { opt_level: 'L0', do_common_subexpression_elimination: true };
+  assert.deepEqual(plain, {
+    ...always,
+    graph_options: {
+      optimizer_options: leftAlone,
+      rewrite_options: { meta_optimizer_iterations: 'ONE', optimizers: ['dependency'] },
+    },
   });
-  assert.deepEqual(plain, { ...always, graph_options: graph({}) });
   assert.deepEqual(cpu, {
     ...always,
     ...{ intra_op_parallelism_threads: 3, inter_op_parallelism_threads: 2 },
-    graph_options: graph({ auto_mixed_precision_onednn_bfloat16: 'ON' }),
+    graph_options: {
+      optimizer_options: leftAlone,
+      rewrite_options: {
+        meta_optimizer_iterations: 'ONE',
+        optimizers: ['auto_mixed_precision_onednn_bfloat16', 'dependency'],
+      },
+    },
   });
   assert.deepEqual(gpu, {
     ...always,
     intra_op_parallelism_threads: 1,
-    graph_options: graph({ auto_mixed_precision: 'ON' }),
+    graph_options: {
+      optimizer_options: { max_folded_constant_in_bytes: '65536' },
+      rewrite_options: { meta_optimizer_iterations: 'ONE', auto_mixed_precision: 'ON' },
+    },
   });
 });
 

@@ -177,9 +177,10 @@ export class Checkpoints {
    */
   async save({ model, state, averages }: Trainee, progress: Progress, best?: NewBest): Promise<void> {
     await this.settled();
-    const values = await model.values();
+    // by one read, for each kind of one takes TensorFlow's preparations anew
+    const all = await model.runtime.read([...model.all, ...state]);
+    const [values, stateValues] = [all.slice(0, model.all.length), all.slice(model.all.length)];
     const averaged = best && averages.size > 0 ? await model.values(averages) : values;
-    const stateValues = await model.runtime.read(state);
     const copy = structuredClone(progress);
     const write = async () => {
       if (best) await this.writeBest(toStateDict(model.network, averaged, copy.step), best, copy.history);

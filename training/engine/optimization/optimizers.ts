@@ -2,7 +2,7 @@
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import type { Runtime, Variable } from '../../compiler/runtime';
 import { tf } from '../../native/tensorflow';
-import { effect, filled, float32 } from '../../ops/op';
+import { Constants, effect, float32 } from '../../ops/op';
 
 export type OptimizerName = 'adam' | 'adamw' | 'sgd';
 
@@ -27,6 +27,8 @@ export interface Optimizer {
   readonly state: readonly Variable[];
   /** Zeroes the state. */
   initialise(): Promise<void>;
+  /** The same: for the body of a program. */
+  reset(): void;
   /** The numbers that `apply` takes at a step, from the learning rate and the step's number, 1 for the first. */
   coefficients(learningRate: number, step: number): { rate: number; epsilon: number; decay: number };
   /** Moves the variables: for the body of a program. */
@@ -37,12 +39,20 @@ function slots(runtime: Runtime, variables: readonly Variable[], name: string): 
   return new Map(variables.map((variable) => [variable, runtime.variable(`${variable.name}/${name}`, variable.shape)]));
 }
 
-async function zero(runtime: Runtime, variables: readonly Variable[]): Promise<void> {
-  const program = runtime.program({}, () => {
-    for (const variable of variables) variable.assign(filled(variable.shape, 0));
-    return {};
-  });
-  await program.run({});
+/** How the state of an optimizer begins: with zeros. */
+function zeroes(runtime: Runtime, state: readonly Variable[]): Pick<Optimizer, 'state' | 'initialise' | 'reset'> {
+  const reset = () => {
+    const constants = new Constants();
+    for (const variable of state) variable.assign(constants.filled(variable.shape, 0));
+  };
+  const initialise = async () => {
+    const program = runtime.program({}, () => {
+      reset();
+      return {};
+    });
+    await program.run({});
+  };
+  return { state, initialise, reset };
 }
 
 /**
@@ -60,10 +70,8 @@ function adam(
 ): Optimizer {
   const first = slots(runtime, variables, 'exp_avg');
   const second = slots(runtime, variables, 'exp_avg_sq');
-  const state = [...first.values(), ...second.values()];
   return {
-    state,
-    initialise: () => zero(runtime, state),
+    ...zeroes(runtime, [...first.values(), ...second.values()]),
     // TensorFlow adds epsilon before the bias correction of the second moment, PyTorch after it: both corrections are put into the
     // rate and epsilon here, in double precision, and TensorFlow's own are switched off by passing it powers of 0.
     coefficients: (learningRate, step) => {
@@ -97,10 +105,8 @@ function sgd(
   { momentum = 0.9, weightDecay = 0, rateFactor = () => 1 }: OptimizerOptions,
 ): Optimizer {
   const velocity = slots(runtime, variables, 'momentum_buffer');
-  const state = [...velocity.values()];
   return {
-    state,
-    initialise: () => zero(runtime, state),
+    ...zeroes(runtime, [...velocity.values()]),
     coefficients: (learningRate) => ({ rate: learningRate, epsilon: 0, decay: weightDecay }),
     apply: (gradients, { rate, decay }) => {
       for (const [variable, gradient] of gradients) {

@@ -101,20 +101,28 @@ export class Updater {
 
   /** Zeroes the optimizer's state and the sums; averages begin with the present weights. */
   async initialise(): Promise<void> {
-    await this.optimizer.initialise();
-    await this.startAverages();
-    await this.assign(new Map([...this.sums.values()].map((sum) => [sum, () => filled(sum.shape, 0)])));
+    await this.run(() => this.reset());
+  }
+
+  /** What `initialise` does: for the body of a program, after what gives the weights their values. */
+  reset(): void {
+    this.optimizer.reset();
+    this.averageAnew();
+    for (const sum of this.sums.values()) sum.assign(filled(sum.shape, 0));
   }
 
   /** Averages begin anew, with the present weights. */
-  startAverages(): Promise<void> {
-    return this.assign(new Map([...this.averages].map(([variable, average]) => [average, () => variable.read()])));
+  async startAverages(): Promise<void> {
+    if (this.averages.size > 0) await this.run(() => this.averageAnew());
   }
 
-  private async assign(values: ReadonlyMap<Variable, () => Tensor>): Promise<void> {
-    if (values.size === 0) return;
+  private averageAnew(): void {
+    for (const [variable, average] of this.averages) average.assign(variable.read());
+  }
+
+  private async run(body: () => void): Promise<void> {
     const program = this.runtime.program({}, () => {
-      for (const [variable, value] of values) variable.assign(value());
+      body();
       return {};
     });
     await program.run({});

@@ -9,8 +9,7 @@ import type { NetworkInput } from './preprocessing';
 
 /** The inference program of a model: samples in, logits out. */
 export class Inference {
-  private readonly program: Program<'images', 'logits'>;
-
+  private program: Program<'images', 'logits'> | undefined;
   private explaining: Program<'images', 'logits' | 'maps'> | undefined;
   private readonly sample: readonly number[];
   private readonly prepare: NetworkInput['prepare'];
@@ -19,18 +18,24 @@ export class Inference {
     private readonly runtime: Runtime,
     private readonly model: Model,
     { sample, prepare }: NetworkInput,
-    averages?: Averages,
+    private readonly averages?: Averages,
   ) {
     this.sample = sample;
     this.prepare = prepare;
-    this.program = runtime.program({ images: { dtype: 'float32', shape: [-1, ...sample] } }, ({ images }) => ({
-      logits: model.infer(prepare(images), averages),
-    }));
+  }
+
+  /** Records the program, which the first run does otherwise. */
+  record(): Program<'images', 'logits'> {
+    this.program ??= this.runtime.program(
+      { images: { dtype: 'float32', shape: [-1, ...this.sample] } },
+      ({ images }) => ({ logits: this.model.infer(this.prepare(images), this.averages) }),
+    );
+    return this.program;
   }
 
   /** @param samples [count, ...sample] @returns logits, [count, classes] of images, [count, I, J, K, classes] of volumes */
   async run(samples: Float32Array, count: number): Promise<Float32Array> {
-    const { logits } = await this.program.run({ images: { shape: [count, ...this.sample], data: samples } });
+    const { logits } = await this.record().run({ images: { shape: [count, ...this.sample], data: samples } });
     return logits.data as Float32Array;
   }
 

@@ -13,6 +13,9 @@ namespace {
 
 std::atomic<int> thread_count{0};
 
+// Kernels follow each other closely: waiting some 20 microseconds awake costs less than going to sleep and being woken.
+constexpr int kTurns = 2000;
+
 // One kernel's work: who has time takes the next block.
 struct Job {
   const std::function<void(int64_t)>* body;
@@ -40,12 +43,12 @@ class Pool {
     if (most_ == 1 || blocks <= 1) return job.Work();
     std::unique_lock<std::mutex> lock(mutex_);
     jobs_.push_back(&job);
-    changed_.notify_all();
+    Change();
     while (job.open() || job.threads > 0) {
       if (job.open() && working_ < most_) {
         WorkOn(&job, lock);
       } else {
-        changed_.wait(lock);
+        WaitForChange(lock);
       }
     }
     jobs_.erase(std::find(jobs_.begin(), jobs_.end(), &job));
@@ -56,6 +59,19 @@ class Pool {
     for (int i = 1; i < most_; i++) std::thread([this] { Loop(); }).detach();
   }
 
+  void Change() {
+    changes_++;
+    changed_.notify_all();
+  }
+
+  void WaitForChange(std::unique_lock<std::mutex>& lock) {
+    const uint64_t seen = changes_;
+    lock.unlock();
+    for (int turn = 0; turn < kTurns && changes_ == seen; turn++) __builtin_ia32_pause();
+    lock.lock();
+    changed_.wait(lock, [&] { return changes_ != seen; });
+  }
+
   void WorkOn(Job* job, std::unique_lock<std::mutex>& lock) {
     job->threads++;
     working_++;
@@ -64,7 +80,7 @@ class Pool {
     lock.lock();
     job->threads--;
     working_--;
-    changed_.notify_all();
+    Change();
   }
 
   void Loop() {
@@ -74,7 +90,7 @@ class Pool {
       if (open != jobs_.end() && working_ < most_) {
         WorkOn(*open, lock);
       } else {
-        changed_.wait(lock);
+        WaitForChange(lock);
       }
     }
   }
@@ -82,6 +98,7 @@ class Pool {
   const int most_;
   std::mutex mutex_;
   std::condition_variable changed_;
+  std::atomic<uint64_t> changes_{0};
   std::vector<Job*> jobs_;
   int working_ = 0;
 };

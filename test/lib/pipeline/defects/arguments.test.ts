@@ -115,6 +115,14 @@ testDefects({
     problem: /TrainingImage is python:3, which is no URI of an image/,
     fix: /with the registry/,
   },
+  'an image with a name of two parts, of which the first is no registry': {
+    step: 'Train',
+    change: (args) => {
+      args.AlgorithmSpecification.TrainingImage = 'scanline/byoc:1';
+    },
+    problem: /TrainingImage is scanline\/byoc:1, which is no URI of an image/,
+    fix: /with the registry/,
+  },
   'an image with a scheme': {
     step: 'Split',
     change: (args) => {
@@ -122,5 +130,39 @@ testDefects({
     },
     problem: /is no URI of an image/,
     fix: /without https/,
+  },
+  'a role by its name': {
+    step: 'Train',
+    change: (args) => {
+      args.RoleArn = 'SageMakerRole';
+    },
+    problem: /its RoleArn is SageMakerRole, which is no ARN of a role/,
+    fix: /arn:aws:iam::/,
+  },
+  'a check of a kind that there is not': {
+    step: 'Quality',
+    change: (_, step) => {
+      step.CheckType = 'DATA_BIAS';
+    },
+    problem: /its CheckType is DATA_BIAS/,
+    fix: /DATA_QUALITY, MODEL_QUALITY/,
+  },
+  'two channels of one name': {
+    step: 'Train',
+    change: (args) => void args.InputDataConfig.push(args.InputDataConfig[0]),
+    problem: /its InputDataConfig has train more than once/,
+    fix: /a ChannelName of its own/,
+  },
+  'two outputs of one name': {
+    step: 'Split',
+    change: ({ ProcessingOutputConfig: { Outputs } }) => void Outputs.push(Outputs[0]),
+    problem: /its ProcessingOutputConfig\.Outputs has \w+ more than once/,
+    fix: /an? OutputName of its own/,
+  },
+  'two answers of a function of one name': {
+    step: 'Ask',
+    change: (_, { OutputParameters }) => void OutputParameters.push(OutputParameters[0]),
+    problem: /its OutputParameters has verdict more than once/,
+    fix: /OutputName of its own/,
   },
 });

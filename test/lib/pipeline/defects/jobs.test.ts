@@ -107,4 +107,20 @@ testDefects({
     problem: /Mode is AUTO/,
     fix: /ENSEMBLING/,
   },
+  'an objective that one of several definitions does not emit': {
+    step: 'Tune',
+    change: (args) => {
+      const { HyperParameterTuningJobObjective: objective, ParameterRanges: ranges } = strategy(args);
+      delete strategy(args).HyperParameterTuningJobObjective;
+      delete strategy(args).ParameterRanges;
+      const job = { ...args.TrainingJobDefinition, HyperParameterRanges: ranges };
+      delete args.TrainingJobDefinition;
+      args.TrainingJobDefinitions = [
+        { ...job, DefinitionName: 'a', TuningObjective: objective },
+        { ...job, DefinitionName: 'b', TuningObjective: { ...objective, MetricName: 'dice' } },
+      ];
+    },
+    problem: /its objective is the metric dice, which TrainingJobDefinitions\[1\] does not emit/,
+    fix: /there are: loss/,
+  },
 });

@@ -108,4 +108,12 @@ testDefects({
     problem: /HyperParameters\.epochs is number 3, and must be a text/,
     fix: /a text/,
   },
+  'a text that is gone on from': {
+    step: 'MakeModel',
+    change: (args) => {
+      args.PrimaryContainer.Image = { Get: 'Steps.Train.RoleArn.Name' };
+    },
+    problem: /Steps\.Train\.RoleArn\.Name, where RoleArn is a text/,
+    fix: /leave out what follows it/,
+  },
 });

@@ -14,14 +14,20 @@ import {
 } from '../../../../lib';
 import { temporaryFolder } from '../../../training/temporary-folder';
 
-function register(props: (stack: Stack) => Partial<RegistrationProps> = () => ({ groupName: 'planes' })) {
+function register(
+  props: (stack: Stack) => Partial<RegistrationProps> = () => ({ groupName: 'planes' }),
+  network?: 'densenet121' | 'segresnet',
+) {
   const stack = new Stack(new App({ outdir: temporaryFolder() }), 'Test');
   const role = Role.fromRoleArn(stack, 'Role', 'arn:aws:iam::111122223333:role/mine');
   const training = new ByocTraining(stack, 'Train', {
     channels: { train: 's3://b/train' },
     output: 's3://b/out',
-    image: ByocImage.fromUri(stack, 'Image', 'registry.test/other:1'),
+    image: network
+      ? ByocImage.scanlineFromUri(stack, 'Image', 'registry.test/scanline:1')
+      : ByocImage.fromUri(stack, 'Image', 'registry.test/other:1'),
     role,
+    ...(network && { hyperparameters: { model_name: network } }),
   });
   const evaluation = new Evaluation(stack, 'Evaluate', { training, test: 's3://b/test', output: 's3://b/e', role });
   const registration = new Registration(stack, 'Register', { training, evaluation, role, ...props(stack) });
@@ -65,12 +71,28 @@ test('metadata, a description, more metrics and baselines of drift come to the v
   assert.equal(version.DriftCheckBaselines.ModelQuality.Statistics.S3Uri, S3Uri);
 });
 
+test('what a version is asked and answers follows the network, unless the task is given for an image of which nothing is known', () => {
+  const typesOf = (task: RegistrationProps['task'], network?: 'densenet121' | 'segresnet') =>
+    register(() => ({ groupName: 'planes', ...(task && { task }) }), network).version.InferenceSpecification
+      .SupportedContentTypes[0];
+  assert.deepEqual(
+    [typesOf(undefined, 'segresnet'), typesOf(undefined, 'densenet121'), typesOf(undefined), typesOf('segmentation')],
+    ['application/x-nifti', 'image/png', 'image/png', 'application/x-nifti'],
+  );
+  assert.throws(
+    () => typesOf('classification', 'segresnet'),
+    /step Register at Test\/Register: task is classification, and the training's network is for segmentation.*[\s\S]*leave task out/,
+  );
+});
+
 const group = (stack: Stack) => new ModelPackageGroup(stack, 'Theirs', { groupName: 'theirs' });
 
 for (const [problem, props] of [
   ['group is with neither of group and groupName', () => ({})],
   ['group is with both of group and groupName', (stack: Stack) => ({ groupName: 'planes', group: group(stack) })],
   ['description is given with group', (stack: Stack) => ({ group: group(stack), description: 'd' })],
+  ["task is 'detection'", () => ({ groupName: 'planes', task: 'detection' as never })],
+  ["instanceTypes[1] is 'g5.xlarge'", () => ({ groupName: 'p', instanceTypes: ['ml.m5.xlarge', 'g5.xlarge'] })],
   ["metadata.note is '#1'", () => ({ groupName: 'planes', metadata: { note: '#1' } })],
   [
     'metadata is 51 texts',

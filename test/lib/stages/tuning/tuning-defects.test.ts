@@ -159,6 +159,12 @@ const DEFECTS: readonly (readonly [string, Given])[] = [
   ['targetObjective is NaN', { targetObjective: Number.NaN }],
   // the objective
   ["objective is 'dice'", { objective: 'dice' }],
+  ["objective is 'valid_dice'", { objective: 'valid_dice' }],
+  ["objective is 'test_accuracy'", { objective: 'test_accuracy' }],
+  [
+    "objective is 'valid_accuracy'",
+    { objective: 'valid_accuracy', ranges: { model_name: categorical(['unet', 'segresnet']) } },
+  ],
   ["objective is 'loss'", { objective: 'loss', training: { metricDefinitions: { dice: '(.)' } } }],
   ['objectiveType is left out', { objective: 'images_per_second' }],
   ["objectiveType is 'Max'", { objectiveType: 'Max' }],
@@ -295,6 +301,15 @@ for (const [what, given] of [
     assert.deepEqual(problemsOf(given), [`maxCost is $${given.maxCost}.00`]);
   });
 }
+
+test('an image that is not ours is tuned by a metric that it declares, and by no other', () => {
+  const image = ByocImage.fromUri(new Stack(), 'Image', 'registry.test/other:1');
+  const metricDefinitions = { valid_loss: 'loss=([0-9.]+)' };
+  const [finding, ...others] = findingsOf({ training: { image } });
+  assert.match(finding?.problem as string, /objective is 'valid_loss'.*emit: there is none/);
+  assert.match(finding?.fix as string, /name it in metricDefinitions of training, with its regular expression/);
+  assert.deepEqual([others, problemsOf({ training: { image, metricDefinitions } })], [[], []]);
+});
 
 test('all that is wrong with a tuning and with its training is told at once', () => {
   const found = problemsOf({

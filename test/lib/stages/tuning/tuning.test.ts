@@ -307,7 +307,8 @@ test('a batch that will not fit the GPU is warned of, though only its range has 
 });
 
 test('an objective on the test images is warned of', () => {
-  const { stack } = synth(() => ({ objective: 'test_accuracy' }));
+  const channels = { train: 's3://b/train', test: 's3://b/test' };
+  const { stack } = synth(() => ({ objective: 'test_accuracy', training: { channels } }));
   Annotations.fromStack(stack).hasWarning('/Test/Tune', Match.stringLikeRegexp('Choose valid_accuracy'));
 });
 

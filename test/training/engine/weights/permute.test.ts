@@ -31,6 +31,17 @@ test('every order of four axes puts each value where it belongs', () => {
   }
 });
 
+test('sides that are longer than the squares that are moved at once, and no multiple of them', () => {
+  const [places, channels, filters] = [9, 20, 33];
+  const result = permute(count(places * channels * filters), [3, 3, channels, filters], [3, 2, 0, 1]);
+  for (let filter = 0; filter < filters; filter++)
+    for (let channel = 0; channel < channels; channel++)
+      for (let place = 0; place < places; place++) {
+        const target = (filter * channels + channel) * places + place;
+        assert.equal(result[target], (place * channels + channel) * filters + filter, `value ${target}`);
+      }
+});
+
 test('there and back again is the same', () => {
   const there = permute(count(24), [2, 3, 4], [2, 0, 1]);
   assert.deepEqual(permute(there, [4, 2, 3], [1, 2, 0]), count(24));
