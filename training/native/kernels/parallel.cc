@@ -29,6 +29,9 @@ struct Job {
   }
 };
 
+// Whether this thread works on a job: what it starts within it, it does alone, for all others could be waiting for it.
+thread_local bool is_working = false;
+
 // The threads of all kernels that run: those that called them, and some that live as long as the process. No more than KernelThreads() work
 // at the same time, on the kernel that began first before the others: else they would drive each other's factors out of the caches.
 class Pool {
@@ -40,7 +43,7 @@ class Pool {
 
   void Run(int64_t blocks, const std::function<void(int64_t)>& body) {
     Job job{&body, blocks};
-    if (most_ == 1 || blocks <= 1) return job.Work();
+    if (most_ == 1 || blocks <= 1 || is_working) return job.Work();
     std::unique_lock<std::mutex> lock(mutex_);
     jobs_.push_back(&job);
     Change();
@@ -76,7 +79,9 @@ class Pool {
     job->threads++;
     working_++;
     lock.unlock();
+    is_working = true;
     job->Work();
+    is_working = false;
     lock.lock();
     job->threads--;
     working_--;
