@@ -1,4 +1,8 @@
-// What a CDK app imports: stages, stacks, and the pipeline language that they are written in.
+/**
+ * What a CDK app imports: stages, stacks, and the pipeline language that they are written in.
+ *
+ * @module scanline-sagemaker
+ */
 export * from './pipeline';
 export * from './stacks/training-stack';
 export { JobRole, type JobRoleProps, PipelineRole, type PipelineRoleProps } from './stages/access/execution-role';

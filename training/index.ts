@@ -1,4 +1,8 @@
-// The trainer as a library: what scripts of one's own import. Loading it loads TensorFlow, which `scanline setup` provides.
+/**
+ * The trainer as a library: what scripts of one's own import. Loading it loads TensorFlow, which `scanline setup` provides.
+ *
+ * @module scanline-sagemaker/training
+ */
 export { describeSplit, parseGroupKey, type SplitOptions, type SplitReport, split } from './data/split';
 export {
   type ClassifierConfig,

@@ -1,4 +1,8 @@
-// A SageMaker control plane for this machine: its API over HTTP, its jobs run for real, its state in a folder.
+/**
+ * A SageMaker control plane for this machine: its API over HTTP, its jobs run for real, its state in a folder.
+ *
+ * @module scanline-sagemaker/local
+ */
 import { join } from 'node:path';
 import { Executions } from './executions/executions';
 import { ContainerExecutor, type ContainerSettings } from './jobs/container-executor';

@@ -1,4 +1,8 @@
-// The pipeline language.
+/**
+ * The pipeline language.
+ *
+ * @module scanline-sagemaker/pipeline
+ */
 export * from './check';
 export * from './condition';
 export * from './definition';

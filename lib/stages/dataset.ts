@@ -1,5 +1,6 @@
 // A bucket for images and models: encrypted with one key, versioned, closed to the public, spoken to by TLS alone, its use logged.
 import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Metric, type MetricOptions, Stats } from 'aws-cdk-lib/aws-cloudwatch';
 import { type IGrantable, type IRole, PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { type IKey, Key } from 'aws-cdk-lib/aws-kms';
 import {
@@ -122,6 +123,39 @@ export class Dataset extends Construct {
     this.bucket.grantPut(grantee, `${this.prefix}/*`);
     // S3 decrypts the parts of a large upload to put them together
     this.key.grantEncryptDecrypt(grantee);
+  }
+
+  /**
+   * A metric of the bucket's storage, which S3 tells once a day: https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html
+   *
+   * @param metricName NumberOfObjects or BucketSizeBytes
+   * @param storageType e.g. AllStorageTypes, StandardStorage, IntelligentTieringFAStorage
+   * @param props by default the average over a day
+   */
+  metric(metricName: string, storageType: string, props?: MetricOptions): Metric {
+    return new Metric({
+      namespace: 'AWS/S3',
+      metricName,
+      dimensionsMap: { BucketName: this.bucket.bucketName, StorageType: storageType },
+      statistic: Stats.AVERAGE,
+      period: Duration.days(1),
+      ...props,
+    });
+  }
+
+  /** How many objects there are, old versions among them. @param props by default the average over a day */
+  metricObjects(props?: MetricOptions): Metric {
+    return this.metric('NumberOfObjects', 'AllStorageTypes', props);
+  }
+
+  /**
+   * Bytes of one class of storage.
+   *
+   * @param storageType as S3 calls it here @default StandardStorage
+   * @param props by default the average over a day
+   */
+  metricSize(storageType = 'StandardStorage', props?: MetricOptions): Metric {
+    return this.metric('BucketSizeBytes', storageType, props);
   }
 
   /** Lets an existing role read and write, through the policies of what was made here: the role itself stays as it is. */

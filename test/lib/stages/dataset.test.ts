@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { App, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { App, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
+import type { Metric } from 'aws-cdk-lib/aws-cloudwatch';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
@@ -211,4 +212,21 @@ test('who reads images may not change any', () => {
   const allowed = allowedOfS3('grantRead').join();
   assert.match(allowed, /s3:GetObject/);
   assert.doesNotMatch(allowed, /s3:Put|s3:Delete/);
+});
+
+test('how many objects there are, and how many bytes of a class of storage, are metrics of its bucket', () => {
+  const { dataset, stack } = synth();
+  const of = (metric: Metric) => {
+    const { namespace, metricName, dimensions, statistic, period } = metric.toMetricConfig().metricStat ?? {};
+    return stack.resolve([namespace, metricName, statistic, period?.toDays(), dimensions?.map(({ value }) => value)]);
+  };
+  const name = stack.resolve(dataset.bucket.bucketName);
+  assert.deepEqual(of(dataset.metricObjects()), ['AWS/S3', 'NumberOfObjects', 'Average', 1, [name, 'AllStorageTypes']]);
+  assert.deepEqual(of(dataset.metricSize('IntelligentTieringFAStorage', { period: Duration.days(7) })), [
+    'AWS/S3',
+    'BucketSizeBytes',
+    'Average',
+    7,
+    [name, 'IntelligentTieringFAStorage'],
+  ]);
 });

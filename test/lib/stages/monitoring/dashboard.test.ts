@@ -16,7 +16,7 @@ interface Widget {
 }
 
 function synth(props: (stack: Stack) => Partial<PipelineDashboardProps> = () => ({})) {
-  const { stack, pipeline } = smallPipeline();
+  const { stack, pipeline } = smallPipeline({ metricDefinitions: { train_loss: 'loss=([0-9.]+)' } });
   new PipelineDashboard(stack, 'Board', { pipeline, ...props(stack) });
   const template = Template.fromStack(stack);
   const board = template.findResources('AWS::CloudWatch::Dashboard')[idOf(template, 'AWS::CloudWatch::Dashboard')];
