@@ -27,16 +27,22 @@ export function replaceable(hyperparameters: Hyperparameters, shape: NetworkShap
   };
 }
 
-/** Prefixes that wrappers of PyTorch put before all names: DataParallel's, and Lightning's own. */
-const WRAPPERS = ['module.', '_orig_mod.', 'model.', 'network.', 'net.'];
-
-/** The weights without prefixes of wrappers that all of their names share. */
-export function unwrapped(weights: Weights): Weights {
-  const prefix = WRAPPERS.find(
-    (wrapper) => weights.size > 0 && [...weights.keys()].every((name) => name.startsWith(wrapper)),
+/**
+ * The weights by the network's own names: without what a wrapper has put before them, as DataParallel's `module.`, or the name by which
+ * Lightning's module holds the network, and without what lies outside of that. Only the network tells: all names of MONAI's UNet begin with `model.`, which is no wrapper's.
+ */
+export function unwrapped(weights: Weights, network: Network): Weights {
+  const hits = new Map([['', 0]]);
+  for (const { name } of network.parameters)
+    for (const given of weights.keys()) {
+      const prefix = given.slice(0, given.length - name.length);
+      if (given.endsWith(name) && (prefix === '' || prefix.endsWith('.')))
+        hits.set(prefix, (hits.get(prefix) ?? 0) + 1);
+    }
+  const [prefix] = [...hits].reduce((best, other) => (other[1] > best[1] ? other : best));
+  return new Map(
+    [...weights].flatMap(([name, values]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), values]] : [])),
   );
-  if (prefix === undefined) return weights;
-  return unwrapped(new Map([...weights].map(([name, values]) => [name.slice(prefix.length), values])));
 }
 
 /** @throws UserError when there is no such file or model */
@@ -48,7 +54,7 @@ export async function readPretrained(path: string): Promise<Weights> {
     );
   }
   if (statSync(path).isDirectory()) return readWeights(findArtifact(path));
-  return unwrapped(await readSafetensors(path));
+  return readSafetensors(path);
 }
 
 export interface Transfer {
@@ -65,17 +71,18 @@ export interface Transfer {
  *
  * @throws UserError naming every weight outside of the head and the first layer that is missing or of another shape
  */
-export function planTransfer(network: Network, weights: Weights, { head, stem }: Replaceable, from: string): Transfer {
+export function planTransfer(network: Network, given: Weights, { head, stem }: Replaceable, from: string): Transfer {
+  const weights = unwrapped(given, network);
   const taken = new Map<string, NonNullable<ReturnType<Weights['get']>>>();
   const [fresh, defects]: [string[], string[]] = [[], []];
   for (const spec of network.parameters) {
-    const given = weights.get(spec.name);
+    const values = weights.get(spec.name);
     const expected = torchShape(spec).join();
-    if (given?.shape.join() === expected) {
-      taken.set(spec.name, given);
+    if (values?.shape.join() === expected) {
+      taken.set(spec.name, values);
       continue;
     }
-    const problem = given ? `${spec.name} is [${given.shape}], expected [${expected}]` : `${spec.name} is missing`;
+    const problem = values ? `${spec.name} is [${values.shape}], expected [${expected}]` : `${spec.name} is missing`;
     (head.has(spec.name) || stem.has(spec.name) ? fresh : defects).push(problem);
   }
   if (defects.length > 0) {

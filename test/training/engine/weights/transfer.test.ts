@@ -5,6 +5,8 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { readSafetensors, writeSafetensors } from '../../../../training/engine/weights/safetensors';
+import { unwrapped } from '../../../../training/engine/weights/transfer';
+import { unet } from '../../../../training/models/unet';
 import { packageRoot } from '../../../../training/native/cache';
 import { metricLines, scanline, TINY } from '../../command-line';
 import { askOracle, withoutOracle } from '../../oracle';
@@ -186,4 +188,15 @@ test('weights of a wrapped network are taken without the wrapper`s prefix, those
   assert.equal(status, 0, stderr);
   assert.match(stdout, /pretrained: 1 were left: aux\.weight/);
   assert.ok(metricLines(stdout).length > 0);
+});
+
+test('what a module of Lightning holds beside a UNet is left; `model.` is the UNet`s own, and stays', () => {
+  const network = unet({ inChannels: 1, classes: 2, channels: [4, 6], strides: [2] });
+  const own = new Map(
+    network.parameters.map(({ name, shape }) => [name, { shape: [...shape], data: new Float32Array() }]),
+  );
+  const held = [...own].map(([name, value]) => [`_model.${name}`, value] as const);
+  const beside = { shape: [1], data: Float32Array.of(1) };
+  assert.deepEqual(unwrapped(new Map([...held, ['loss.weight', beside]]), network), own);
+  assert.deepEqual(unwrapped(new Map([...own, ['aux.weight', beside]]), network).size, own.size + 1);
 });
