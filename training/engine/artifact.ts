@@ -49,6 +49,8 @@ export interface SegmenterConfig {
   readonly classes: readonly string[];
   /** What stands for each class in label volumes. */
   readonly labels: readonly number[];
+  /** The value of voxels that do not count; it may be that of a class. @default all count */
+  readonly ignored?: number;
 }
 
 /** What config.json holds; its `format` tells which of the two it is. */
@@ -59,6 +61,13 @@ export function inputOf(config: ModelConfig): NetworkInput {
   return config.format === 'scanline-segmenter'
     ? windowInput(config.window.shape, config.window.channels)
     : imageInput(config.image, config.hyperparameters.normalize);
+}
+
+/** The number that voxels have which do not count: that of their class, or where they are of none the one beyond the last. */
+export function ignoredNumber({ ignored, labels }: SegmenterConfig): number | undefined {
+  if (ignored === undefined) return undefined;
+  const place = labels.indexOf(ignored);
+  return place < 0 ? labels.length : place;
 }
 
 /** How good a model was in validation: what score.json holds. */

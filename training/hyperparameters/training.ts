@@ -1,5 +1,6 @@
 // The hyperparameters of the course of a training: names, types, ranges and defaults. Pure data.
 import type { HyperparameterSpec } from './spec';
+import { SEGMENTATION_NETWORKS } from './task';
 
 const LARGEST_SEED = 2 ** 31 - 1;
 
@@ -164,7 +165,9 @@ export const TRAINING_HYPERPARAMETERS = [
     type: 'integer',
     min: -1,
     max: 65_535,
-    description: 'label that does not count in the loss (default: none)',
+    models: SEGMENTATION_NETWORKS,
+    description:
+      'value of the label files that does not count in loss and metrics, and is no class (default: what dataset.json calls ignore, else none)',
   },
   {
     name: 'class_weights',

@@ -282,3 +282,31 @@ test('class_weights balanced, and weights that are not one for each class, are r
     assert.match(stderr, message);
   }
 });
+
+test('voxels that nobody has labelled are no class, and count in no loss and no score', async () => {
+  const still = ['--learning_rate=0', '--num_epochs=1', '--loss=cross_entropy', '--ignore_index=255'];
+  const course: Record<string, number>[] = [];
+  for (const [name, counts] of [
+    ['lower', (share: number) => share < 0.5],
+    ['upper', (share: number) => share >= 0.5],
+    ['all', () => true],
+  ] as const) {
+    const from = join(folder, `unsure-${name}`);
+    for (const [subject, number] of Object.entries({ 'train/a': 1, 'train/b': 2, 'valid/c': 3 })) {
+      const label = ball(number).label.map((value, n, { length }) => (counts(n / length) ? value : 255));
+      await writeSubject(join(from, subject), number, { label });
+    }
+    const out = join(folder, `ignoring-${name}`);
+    const { status, stdout, stderr } = await scanline(...train(out, ...still, '--data', from));
+    assert.equal(status, 0, stderr);
+    const config = JSON.parse(readFileSync(join(findArtifact(out), 'config.json'), 'utf8')) as SegmenterConfig;
+    assert.deepEqual([config.labels, config.ignored], [[0, 1], 255]);
+    course.push(metricLines(stdout).find(({ valid_loss }) => valid_loss !== undefined) ?? {});
+    const evaluation = ['--model', out, '--data', join(from, 'valid'), '--output', join(folder, `found-${name}`)];
+    assert.equal((await start('containers/byoc/entrypoints/evaluate.js', evaluation).ended).status, 0);
+  }
+  const [lower, upper, all] = course.map(({ valid_loss }) => valid_loss as number) as [number, number, number];
+  // the same first weights, and halves of the same size
+  assertClose([(lower + upper) / 2], [all], 1e-5, 'loss of all voxels');
+  assert.ok(Math.abs(lower - upper) > 1e-3, `${lower} and ${upper}`);
+});

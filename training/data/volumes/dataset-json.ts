@@ -12,6 +12,8 @@ export const DATASET_FILE = 'dataset.json';
 export interface LabelClass {
   readonly name: string;
   readonly value: number;
+  /** Whether voxels of this value do not count: nobody has said what they are. @default false */
+  readonly ignored?: true;
 }
 
 /** Numbers of classes as the values that label files hold: what a network says, to be written. */
@@ -48,7 +50,12 @@ const FOLDERS: Readonly<Record<Part, readonly [images: string, labels: string]>>
   test: ['imagesTs', 'labelsTs'],
 };
 
-const LISTS: Readonly<Record<Part, string>> = { train: 'training', valid: 'validation', test: 'test' };
+/** What the lists are called: the Decathlon's is test, MONAI's testing. */
+const LISTS: Readonly<Record<Part, readonly string[]>> = {
+  train: ['training'],
+  valid: ['validation'],
+  test: ['test', 'testing'],
+};
 
 /** Whether a folder is laid out as these programs do. */
 export function isListed(folder: string): boolean {
@@ -103,13 +110,16 @@ function readEntry(entry: Entry, root: string, where: string): ListedSubject {
   return { id, images, ...(typeof label === 'string' && { label: resolve(root, label) }) };
 }
 
-/** `{"0": "background", "1": "tumour"}`, or nnU-Net's `{"background": 0, "tumour": 1}`. */
+/** What nnU-Net calls the label of voxels that do not count. */
+const IGNORED = 'ignore';
+
+/** `{"0": "background", "1": "tumour"}`, or nnU-Net's `{"background": 0, "tumour": 1}`; its `ignore` is none of the classes. */
 function readClasses(labels: unknown, path: string): LabelClass[] | undefined {
   if (typeof labels !== 'object' || labels === null) return undefined;
-  const entries = Object.entries(labels).filter(([name]) => name !== 'ignore');
-  const classes = entries.map(([key, value]) =>
-    typeof value === 'number' ? { name: key, value } : { name: String(value), value: Number(key) },
-  );
+  const classes = Object.entries(labels).map(([key, value]): LabelClass => {
+    const named = typeof value === 'number' ? { name: key, value } : { name: String(value), value: Number(key) };
+    return named.name === IGNORED ? { ...named, ignored: true } : named;
+  });
   const values = new Set(classes.map(({ value }) => value));
   const whole = classes.every(({ value }) => Number.isInteger(value) && value >= 0 && value < 2 ** 15);
   if (whole && values.size === classes.length && values.has(0)) return classes.sort((a, b) => a.value - b.value);
@@ -147,10 +157,11 @@ export function readDatasetList(root: string): DatasetList {
   const contents = parse(path);
   const parts: Partial<Record<Part, ListedSubject[]>> = {};
   for (const part of ['train', 'valid', 'test'] as const) {
-    const listed = contents[LISTS[part]];
+    const key = LISTS[part].find((name) => name in contents) ?? part;
+    const listed = contents[key];
     const [images, labels] = FOLDERS[part].map((name) => join(root, name)) as [string, string];
     if (Array.isArray(listed) && listed.length > 0)
-      parts[part] = distinct(listed.map((entry: Entry, n) => readEntry(entry, root, `${path}: ${LISTS[part]}[${n}]`)));
+      parts[part] = distinct(listed.map((entry: Entry, n) => readEntry(entry, root, `${path}: ${key}[${n}]`)));
     else if (isFolder(images)) parts[part] = pairFolders(images, labels);
   }
   const [classes, modalities] = [

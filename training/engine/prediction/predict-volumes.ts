@@ -43,6 +43,13 @@ export function labelClasses({ classes, labels }: SegmenterConfig): LabelClass[]
   return classes.map((name, i) => ({ name, value: labels[i] as number }));
 }
 
+/** What label volumes may hold, in the order of the numbers that it becomes: the classes, then what does not count. */
+export function readableLabels(config: SegmenterConfig): LabelClass[] {
+  const { ignored, labels } = config;
+  const beyond = ignored === undefined || labels.includes(ignored) ? [] : [{ name: 'ignored', value: ignored }];
+  return [...labelClasses(config), ...beyond];
+}
+
 /**
  * The mask of a prepared volume, on the grid of its `source`.
  *
@@ -54,7 +61,7 @@ export async function maskOf(
   signal?: AbortSignal,
 ): Promise<Mask> {
   const classes = labelClasses(config);
-  const { predicted } = await segment(inference, volume, config, config.hyperparameters, signal);
+  const { predicted } = await segment(inference, volume, config, signal);
   const labels = labelsOnGrid(toValues(predicted, classes), volume, volume.source);
   const millilitres = spacingOf(volume.source.affine).reduce((product, length) => product * length, 1e-3);
   const voxels = new Map<number, number>();
@@ -90,7 +97,7 @@ export function inferenceLoader(
   return new VolumeLoader({
     ...options,
     ...{ channels: window.channels, batchSize: 1, prepare: prepareTransforms(hyperparameters) },
-    classes: labelClasses(config),
+    classes: readableLabels(config),
   });
 }
 

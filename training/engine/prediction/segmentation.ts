@@ -3,8 +3,7 @@
 import type { WholeVolume } from '../../data/volumes/loader';
 import { spacingOf, voxels } from '../../data/volumes/volume';
 import { UserError } from '../../errors';
-import type { Hyperparameters } from '../../hyperparameters';
-import type { SegmenterConfig } from '../artifact';
+import { ignoredNumber, type SegmenterConfig } from '../artifact';
 import { argmax } from '../metrics/classification';
 import {
   SegmentationCounter,
@@ -14,12 +13,10 @@ import {
 import type { Inference } from './inference';
 import { slidingWindowSlabs } from './sliding-window';
 
-type Windows = Pick<Hyperparameters, 'overlap' | 'sw_batch_size' | 'sw_mode'>;
-
 export interface Segmentation {
   /** Number of the class of each voxel, [I, J, K]. */
   readonly predicted: Uint8Array;
-  /** Mean cross-entropy of the voxels; undefined where the volume has no labels. */
+  /** Mean cross-entropy of the voxels that count; undefined where the volume has no labels. */
   readonly loss?: number;
 }
 
@@ -36,13 +33,15 @@ function crossEntropy(logits: Float32Array, label: number): number {
 export async function segment(
   inference: Inference,
   { images, labels, shape }: Pick<WholeVolume, 'images' | 'labels' | 'shape'>,
-  { window }: Pick<SegmenterConfig, 'window'>,
-  { overlap, sw_batch_size: batch, sw_mode: blending }: Windows,
+  config: SegmenterConfig,
   signal?: AbortSignal,
 ): Promise<Segmentation> {
+  const { window } = config;
+  const { overlap, sw_batch_size: batch, sw_mode: blending } = config.hyperparameters;
   const predicted = new Uint8Array(voxels(shape));
   const options = { roi: window.shape, overlap, batch, blending };
-  let loss = 0;
+  const ignored = ignoredNumber(config);
+  let [loss, counted] = [0, 0];
   const slabs = slidingWindowSlabs(images, shape, window.channels, options, (values, count) => {
     signal?.throwIfAborted();
     return inference.run(values, count);
@@ -52,10 +51,13 @@ export async function segment(
     for (let voxel = 0; voxel < length * shape[1] * shape[2]; voxel++) {
       const logits = values.subarray(voxel * classes, (voxel + 1) * classes);
       predicted[first + voxel] = argmax(logits);
-      if (labels) loss += crossEntropy(logits, labels[first + voxel] as number);
+      const label = labels?.[first + voxel];
+      if (label === undefined || label === ignored) continue;
+      loss += crossEntropy(logits, label);
+      counted++;
     }
   }
-  return { predicted, ...(labels && { loss: loss / predicted.length }) };
+  return { predicted, ...(labels && { loss: loss / Math.max(1, counted) }) };
 }
 
 export interface VolumeScores extends SegmentationMetrics {
@@ -72,17 +74,21 @@ export async function evaluateVolumes(
   inference: Inference,
   volumes: AsyncIterable<WholeVolume>,
   config: SegmenterConfig,
-  options: SegmentationCounterOptions & {
+  options: Omit<SegmentationCounterOptions, 'ignoreIndex'> & {
     readonly onVolume?: (volume: WholeVolume, predicted: Uint8Array) => void | Promise<void>;
   } = {},
 ): Promise<VolumeScores> {
   const { onVolume, ...counting } = options;
-  const counter = new SegmentationCounter(config.classes, counting);
+  const ignoreIndex = ignoredNumber(config);
+  const counter = new SegmentationCounter(config.classes, {
+    ...counting,
+    ...(ignoreIndex !== undefined && { ignoreIndex }),
+  });
   let loss = 0;
   for await (const volume of volumes) {
     const { labels, shape, affine } = volume;
     if (!labels) continue;
-    const result = await segment(inference, volume, config, config.hyperparameters);
+    const result = await segment(inference, volume, config);
     loss += result.loss ?? 0;
     counter.add({ predicted: result.predicted, actual: labels, shape, spacing: spacingOf(affine) });
     await onVolume?.(volume, result.predicted);

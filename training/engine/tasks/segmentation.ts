@@ -6,6 +6,7 @@ import { fingerprint } from '../../data/image-folders';
 import type { Part } from '../../data/parts';
 import { randomSource, shuffled } from '../../data/random';
 import { grouper, parseGroupKey } from '../../data/split';
+import { DATASET_FILE, type LabelClass } from '../../data/volumes/dataset-json';
 import { channelsOf, findClasses, VolumeLoader, type VolumeLoaderOptions, VolumePool } from '../../data/volumes/loader';
 import { askedModalities, augmentTransforms, cacheOptions, prepareTransforms } from '../../data/volumes/recipe';
 import { describeSubjects, findSubjects, type Subject, type VolumeFolders } from '../../data/volumes/subjects';
@@ -15,9 +16,10 @@ import type { Hyperparameters } from '../../hyperparameters';
 import { type Loss, makeLoss } from '../../losses';
 import type { Image } from '../../tracking/events';
 import { contactSheet } from '../../tracking/pictures';
-import type { SegmenterConfig } from '../artifact';
+import { ignoredNumber, type SegmenterConfig } from '../artifact';
 import type { FitOptions } from '../fit';
 import type { Inference } from '../prediction/inference';
+import { readableLabels } from '../prediction/predict-volumes';
 import { evaluateVolumes } from '../prediction/segmentation';
 import { type Scores, scoresOfClasses, type Task, type TaskBatch, type Validation } from './task';
 
@@ -50,8 +52,9 @@ async function withPool(
   const { hyperparameters: h } = options;
   const { samples } = folders;
   const known = [...samples.train, ...samples.valid];
-  const classes = folders.classes ?? (await findClasses(known, pool));
-  line(`classes: ${classes.map(({ name, value }) => `${name} (${value})`).join(', ')}`);
+  const { classes, ignored } = whatCounts(folders.classes ?? (await findClasses(known, pool)), h);
+  const not = ignored === undefined ? '' : `; ${ignored} does not count`;
+  line(`classes: ${classes.map(({ name, value }) => `${name} (${value})`).join(', ')}${not}`);
   const channels = await channelsOf(samples.train[0] as Subject);
   const config: SegmenterConfig = {
     ...{ format: 'scanline-segmenter', version: 1, hyperparameters: h },
@@ -59,10 +62,11 @@ async function withPool(
     modalities: folders.modalities,
     classes: classes.map(({ name }) => name),
     labels: classes.map(({ value }) => value),
+    ...(ignored !== undefined && { ignored }),
   };
   const cache = cacheOptions(h, join(tmpdir(), 'scanline-volumes'));
   const common: Omit<VolumeLoaderOptions, 'subjects'> = {
-    ...{ channels, batchSize: h.batch_size, pool, classes, prepare: prepareTransforms(h) },
+    ...{ channels, batchSize: h.batch_size, pool, classes: readableLabels(config), prepare: prepareTransforms(h) },
     onBadFile: options.onBadFile ?? 'fail',
     report: (id, reason) => line(`left out: ${id} cannot be read (${reason})`),
   };
@@ -76,8 +80,7 @@ async function withPool(
   const labelled = samples.test.filter(({ label }) => label !== undefined);
   const test = labelled.length > 0 ? new VolumeLoader({ ...common, subjects: labelled }) : undefined;
   const score = async (inference: Inference, loader: VolumeLoader, surfaces: boolean): Promise<Validation> => {
-    const counting = { surfaces, ...ignored(h) };
-    const result = await evaluateVolumes(inference, loader.volumes(), config, counting);
+    const result = await evaluateVolumes(inference, loader.volumes(), config, { surfaces });
     const told = result.classes.map(({ name, dice }) => `${name} ${dice.toFixed(4)}`);
     line(`Dice: ${told.slice(1).join(', ')}`);
     const { loss, dice, iou, hausdorff95, surfaceDistance } = result;
@@ -111,11 +114,28 @@ function existing(scores: Readonly<Record<string, number | undefined>>): Scores 
   );
 }
 
-function ignored({ ignore_index: index }: Hyperparameters): { ignoreIndex?: number } {
-  return index === undefined || index < 0 ? {} : { ignoreIndex: index };
+/**
+ * The classes that the network tells apart, and the label value that does not count: what ignore_index says, else dataset.json. The
+ * background stays a class: masks need a value for what is nothing else.
+ *
+ * @throws UserError where the two name different values
+ */
+function whatCounts(
+  all: readonly LabelClass[],
+  { ignore_index: asked = -1 }: Hyperparameters,
+): { classes: readonly LabelClass[]; ignored: number | undefined } {
+  const named = all.find((each) => each.ignored)?.value;
+  if (asked >= 0 && named !== undefined && asked !== named)
+    throw new UserError(
+      `ignore_index is ${asked}; ${DATASET_FILE} calls the label ${named} ignore.`,
+      `leave out ignore_index, or correct ${DATASET_FILE}.`,
+    );
+  const ignored = asked >= 0 ? asked : named;
+  return { classes: all.filter(({ value }) => value === 0 || value !== ignored), ignored };
 }
 
-function lossOf(h: Hyperparameters, { classes }: SegmenterConfig): Loss {
+function lossOf(h: Hyperparameters, config: SegmenterConfig): Loss {
+  const { classes } = config;
   const weights = h.class_weights;
   if (weights === 'balanced') {
     throw new UserError(
@@ -139,7 +159,7 @@ function lossOf(h: Hyperparameters, { classes }: SegmenterConfig): Loss {
     gamma: h.focal_gamma,
     alpha: h.tversky_alpha,
     beta: h.tversky_beta,
-    ...ignored(h),
+    ignoreIndex: ignoredNumber(config),
   });
 }
 

@@ -230,3 +230,24 @@ test('what is to be predicted: subjects, NIfTI files in a folder, or one file', 
   assert.deepEqual(ids(subjectsToPredict(join(folder, 'several'))), ['one', 'two']);
   assert.throws(() => subjectsToPredict(join(folder, 'nothing')), /there is no folder/);
 });
+
+test("nnU-Net's label of what does not count is none of the classes; MONAI's test list is called testing", () => {
+  const folder = temporaryFolder();
+  for (const id of ['a', 'b', 'c']) touch(join(folder, `${id}.nii.gz`), join(folder, `${id}_seg.nii.gz`));
+  const listed = ['a', 'b'].map((id) => ({ image: `${id}.nii.gz`, label: `${id}_seg.nii.gz` }));
+  const labels = { background: 0, ignore: 2, core: 1 };
+  writeFileSync(
+    join(folder, 'dataset.json'),
+    JSON.stringify({ labels, training: listed, testing: [{ image: 'c.nii.gz' }] }),
+  );
+  const { samples, classes } = find(folder);
+  assert.deepEqual(ids(samples.test), ['c']);
+  assert.deepEqual(
+    classes?.map(({ name, ignored }) => [name, ignored]),
+    [
+      ['background', undefined],
+      ['core', undefined],
+      ['ignore', true],
+    ],
+  );
+});
