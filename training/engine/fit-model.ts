@@ -17,7 +17,14 @@ import { Inference } from './prediction/inference';
 import type { NetworkInput } from './prediction/preprocessing';
 import type { Task } from './tasks';
 import { TrainingStep } from './training-step';
-import { describeTransfer, frozenParameters, planTransfer, readPretrained, replaceable } from './weights/transfer';
+import {
+  describeTransfer,
+  describeUntaught,
+  frozenParameters,
+  planTransfer,
+  readPretrained,
+  replaceable,
+} from './weights/transfer';
 
 export interface FitModel {
   /** The weights, and all that a checkpoint holds beside them. */
@@ -98,7 +105,8 @@ export async function fitModel(
     initialise: async () => {
       await begun;
       if (!pretrained) return;
-      for (const text of describeTransfer(pretrained, h.pretrained)) line(text);
+      const notes = [...describeTransfer(pretrained, h.pretrained), ...describeUntaught(pretrained, frozen)];
+      for (const text of notes) line(text);
       await model.loadPart(pretrained.taken);
       await updater.startAverages();
     },

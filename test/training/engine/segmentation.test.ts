@@ -310,3 +310,15 @@ test('voxels that nobody has labelled are no class, and count in no loss and no 
   assertClose([(lower + upper) / 2], [all], 1e-5, 'loss of all voxels');
   assert.ok(Math.abs(lower - upper) > 1e-3, `${lower} and ${upper}`);
 });
+
+test('a monitor that is not measured, and other channels than the subjects have, are refused before the first step', async () => {
+  for (const [option, message] of [
+    ['--monitor=valid_accuracy', /monitor is valid_accuracy, which this training does not measure/],
+    ['--in_channels=3', /in_channels is 3; the subjects have 1 channels: image/],
+  ] as const) {
+    const { status, stdout, stderr } = await scanline(...train(join(folder, 'refused'), option));
+    assert.equal(status, 1);
+    assert.match(stderr, message);
+    assert.doesNotMatch(stdout, /step 1/);
+  }
+});

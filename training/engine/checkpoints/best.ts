@@ -1,5 +1,6 @@
 // Which validation was the best: by the metric that is monitored, as many as are kept.
 import { UserError } from '../../errors';
+import type { Task } from '../tasks/task';
 import type { BestModel, EpochRecord, Progress } from './checkpoint';
 
 export type Mode = 'min' | 'max';
@@ -10,16 +11,31 @@ export function modeOf(metric: string): Mode {
 }
 
 /**
+ * The metric that is monitored.
+ *
+ * @param asked auto: the task's own
+ * @throws UserError when the task measures no such metric: better before the training than at its first validation
+ */
+export function monitorOf(asked: string, { monitor, monitors }: Pick<Task, 'monitor' | 'monitors'>): string {
+  if (asked === 'auto') return monitor;
+  if (monitors.includes(asked)) return asked;
+  throw new UserError(
+    `monitor is ${asked}, which this training does not measure.`,
+    `choose one of ${monitors.join(', ')}.`,
+  );
+}
+
+/**
  * The value that is monitored.
  *
- * @throws UserError when the task has no such metric
+ * @throws UserError when there is none, as the area under a ROC of a single class
  */
 export function scoreOf(record: EpochRecord, monitor: string): number {
   const value = (record as unknown as Record<string, unknown>)[monitor];
   if (typeof value === 'number') return value;
   const known = Object.keys(record).filter((name) => name.startsWith('valid_'));
   throw new UserError(
-    `monitor is ${monitor}, which this training does not measure, or which does not exist on its validation part.`,
+    `monitor is ${monitor}, which does not exist on this validation part.`,
     `choose one of ${known.join(', ')}.`,
   );
 }

@@ -56,6 +56,11 @@ async function withPool(
   const not = ignored === undefined ? '' : `; ${ignored} does not count`;
   line(`classes: ${classes.map(({ name, value }) => `${name} (${value})`).join(', ')}${not}`);
   const channels = await channelsOf(samples.train[0] as Subject);
+  if (h.in_channels !== 'auto' && Number(h.in_channels) !== channels)
+    throw new UserError(
+      `in_channels is ${h.in_channels}; the subjects have ${channels} channels: ${folders.modalities.join(', ')}.`,
+      'leave out in_channels, and choose --modalities where fewer are wanted.',
+    );
   const config: SegmenterConfig = {
     ...{ format: 'scanline-segmenter', version: 1, hyperparameters: h },
     window: { shape: shapeOf(h.roi_size), channels },
@@ -99,6 +104,7 @@ async function withPool(
     train,
     loss: lossOf(h, config),
     monitor: 'valid_dice',
+    monitors: ['valid_dice', 'valid_iou', 'valid_loss'],
     validate: (inference) => score(inference, valid, false),
     test: test && ((inference) => score(inference, test, true)),
     picture: (batch) => middleSlices(batch, config),

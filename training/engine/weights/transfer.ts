@@ -92,7 +92,7 @@ export function planTransfer(network: Network, given: Weights, { head, stem }: R
       'use weights of the same network with the same options; only the classes and the channels may be others.',
     );
   }
-  const known = new Set(network.parameters.map(({ name }) => name));
+  const known = new Set([...network.parameters.map(({ name }) => name), ...(network.constants?.keys() ?? [])]);
   const unused = [...weights.keys()].filter((name) => !known.has(name) && !name.endsWith('num_batches_tracked'));
   return { taken, fresh, unused };
 }
@@ -107,6 +107,14 @@ export function describeTransfer({ taken, fresh, unused }: Transfer, from: strin
     ...(fresh.length > 0 ? [`pretrained: ${fresh.length} begin anew: ${list(fresh)}`] : []),
     ...(unused.length > 0 ? [`pretrained: ${unused.length} were left: ${list(unused)}`] : []),
   ];
+}
+
+/** What a person should know of weights that begin anew and are never taught, a line each. */
+export function describeUntaught({ fresh }: Transfer, frozen: ReadonlySet<string>): string[] {
+  const untaught = fresh.map((problem) => problem.split(' ')[0] as string).filter((name) => frozen.has(name));
+  return untaught.length === 0
+    ? []
+    : [`warning: frozen as they were drawn, for they begin anew: ${list(untaught)}; leave them out of freeze`];
 }
 
 /** A plain name stands for itself and all below it; anything else is a regular expression. */

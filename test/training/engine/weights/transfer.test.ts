@@ -57,6 +57,7 @@ test('weights of another number of classes and channels begin a training; head a
     stdout,
     /pretrained: 3 begin anew: features\.conv0\.weight is \[4,1,7,7\], expected \[4,3,7,7\]; class_layers\.out\.weight/,
   );
+  assert.doesNotMatch(stdout, /frozen as they were drawn/);
   const [old, tuned] = [await weightsOf('first'), await weightsOf('tuned')];
   const kept = 'features.denseblock1.denselayer1.layers.conv1.weight';
   assert.deepEqual(tuned.get(kept), old.get(kept));
@@ -84,6 +85,11 @@ test('frozen weights stay, all others move', async () => {
     still.sort(),
     trained.filter((name) => /^features\.conv0|denselayer1\.layers\.conv\d/.test(name)).sort(),
   );
+});
+
+test('a first layer that begins anew and is frozen all the same is told', async () => {
+  const { stdout } = await train('untaught', three, '--pretrained', first, '--in_channels=3', '--freeze=features');
+  assert.match(stdout, /warning: frozen as they were drawn, for they begin anew: features\.conv0\.weight; leave them/);
 });
 
 test('backbone_lr_factor 0 leaves everything but the head where it was', async () => {
