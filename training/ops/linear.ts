@@ -61,7 +61,7 @@ function tensorflowLinear(x: Tensor, weight: Tensor, bias: Tensor | undefined): 
   return x.rank === 2 ? y : reshape(y, [-1, ...x.shape.slice(1, -1), outputs]);
 }
 
-/** With the kernels of kernels/linear.cc. */
+/** With the kernels of kernels/products/linear.cc. */
 function ownLinear(x: Tensor, weight: Tensor, bias: Tensor | undefined, gelu: boolean): Tensor {
   const attributes = { T: float32, gelu };
   return differentiable<Tensor[]>(
@@ -126,7 +126,7 @@ export function selfAttention(
   return reshape(mixed, [-1, length, heads * size]);
 }
 
-/** With the kernels of kernels/attention.cc. @param qkv [N, S, 3, heads, d] @returns [N, S, heads, d] */
+/** With the kernels of kernels/products/attention.cc. @param qkv [N, S, 3, heads, d] @returns [N, S, heads, d] */
 function ownAttention(qkv: Tensor): Tensor {
   return differentiable(
     [qkv],

@@ -7,15 +7,15 @@
 #include <type_traits>
 #include <vector>
 
-#include "parallel.h"
-#include "rows.h"
+#include "../parallel.h"
+#include "../vectors/rows.h"
 
 namespace scanline {
 
 namespace {
 
-#define SCANLINE_LOOPS "direct_loops.h"
-#include "families.h"
+#define SCANLINE_LOOPS "../convolutions/direct_loops.h"
+#include "../vectors/families.h"
 
 // How many columns of a product are computed at once: those of a factor stay in a core's second cache for all rows.
 constexpr int64_t kPanel = 4 * kStrip;

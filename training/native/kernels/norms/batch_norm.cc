@@ -8,16 +8,16 @@
 #include <algorithm>
 
 #include "batch_norm.h"
-#include "kernel.h"
-#include "parallel.h"
-#include "rows.h"
+#include "../kernel.h"
+#include "../parallel.h"
+#include "../vectors/rows.h"
 
 namespace scanline {
 
 namespace {
 
-#define SCANLINE_LOOPS "batch_norm_loops.h"
-#include "families.h"
+#define SCANLINE_LOOPS "../norms/batch_norm_loops.h"
+#include "../vectors/families.h"
 
 template <typename T>
 void Apply(const Tile<T>& tile, T* y, const float* a, const float* b, bool relu) {

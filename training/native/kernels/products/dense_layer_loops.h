@@ -2,7 +2,7 @@
 //
 // Products multiply cells. Left factors lie row by row or in pairs of rows, right factors in panels of two strips of columns.
 
-#include "strip_loops.h"
+#include "../vectors/strip_loops.h"
 
 #include "cells.h"
 

@@ -2,8 +2,8 @@
 // gradient, which is the product with the transposed matrix.
 #include <algorithm>
 
-#include "kernel.h"
-#include "parallel.h"
+#include "../kernel.h"
+#include "../parallel.h"
 
 namespace scanline {
 

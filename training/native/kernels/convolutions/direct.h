@@ -5,7 +5,7 @@
 #include <array>
 #include <cstdint>
 
-#include "numeric.h"
+#include "../vectors/numeric.h"
 
 namespace scanline {
 

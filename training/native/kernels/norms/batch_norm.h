@@ -2,8 +2,8 @@
 #pragma once
 #include <algorithm>
 
-#include "kernel.h"
-#include "rows.h"
+#include "../kernel.h"
+#include "../vectors/rows.h"
 
 namespace scanline {
 

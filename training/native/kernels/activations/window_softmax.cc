@@ -2,8 +2,8 @@
 // which is masked where two tokens of a shifted window come from different regions. Neither the sum nor the mask is ever stored.
 #include <algorithm>
 
-#include "kernel.h"
-#include "parallel.h"
+#include "../kernel.h"
+#include "../parallel.h"
 
 namespace scanline {
 

@@ -2,7 +2,7 @@
 // [...kernel, channels of the fine grid, channels of the coarse one], so one and the same op is a convolution and the gradient of a
 // transposed one's input. Filters and their gradients are float32 whatever T is.
 #include "direct.h"
-#include "kernel.h"
+#include "../kernel.h"
 
 namespace scanline {
 

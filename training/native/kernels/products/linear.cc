@@ -6,8 +6,8 @@
 
 #include <algorithm>
 
-#include "kernel.h"
-#include "parallel.h"
+#include "../kernel.h"
+#include "../parallel.h"
 #include "product.h"
 
 namespace scanline {
@@ -30,8 +30,8 @@ struct Result {
   bool add;
 };
 
-#define SCANLINE_LOOPS "linear_loops.h"
-#include "families.h"
+#define SCANLINE_LOOPS "../products/linear_loops.h"
+#include "../vectors/families.h"
 
 // Bytes of packed factors that a thread keeps in its second cache, beside what passes through it.
 constexpr int64_t kKept = 512 << 10;

@@ -1,6 +1,6 @@
 // The inner loops of batch_norm.cc, for one family of processors (families.h).
 
-#include "strip_loops.h"
+#include "../vectors/strip_loops.h"
 
 // y = a * x + b, zero where it is negative if relu
 template <bool relu, typename T>

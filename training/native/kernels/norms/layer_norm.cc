@@ -1,8 +1,8 @@
 // Layer normalisation over the last axis, forward and backward.
 #include <algorithm>
 
-#include "kernel.h"
-#include "parallel.h"
+#include "../kernel.h"
+#include "../parallel.h"
 
 namespace scanline {
 

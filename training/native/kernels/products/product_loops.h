@@ -3,10 +3,10 @@
 // A tile of left factors is kTile rows of the result, a panel of right factors kPanel columns (product.h). Packed, both lie along the sum:
 // for each cell of it the cells of all rows of a tile or of all columns of a panel, anything where there is none.
 
-#include "strip_loops.h"
+#include "../vectors/strip_loops.h"
 
 #include "cells.h"
-#include "vector_math.h"
+#include "../vectors/vector_math.h"
 
 // How far ahead left factors are fetched, in cells along the sum.
 inline constexpr int64_t kAhead = 24;

@@ -7,16 +7,16 @@
 
 #include <algorithm>
 
-#include "kernel.h"
-#include "parallel.h"
-#include "rows.h"
+#include "../kernel.h"
+#include "../parallel.h"
+#include "../vectors/rows.h"
 
 namespace scanline {
 
 namespace {
 
-#define SCANLINE_LOOPS "group_norm_loops.h"
-#include "families.h"
+#define SCANLINE_LOOPS "../norms/group_norm_loops.h"
+#include "../vectors/families.h"
 
 // [N, ..., C], each sample of it as a matrix. Where channels are few, neighbouring rows are seen as one of several times the channels, so
 // that a strip is full; `channels` is still their true number.

@@ -4,7 +4,7 @@
 #pragma once
 #include <cstdint>
 
-#include "numeric.h"
+#include "../vectors/numeric.h"
 
 namespace scanline {
 

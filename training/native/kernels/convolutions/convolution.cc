@@ -3,7 +3,7 @@
 //
 // Each of the ops has a twin for a convolution of max(0, a * x + b), by channel: a batch normalisation that is done as x is read, and never
 // stored (Jung et al., https://arxiv.org/abs/1807.01702).
-#include "kernel.h"
+#include "../kernel.h"
 #include "winograd.h"
 
 namespace scanline {

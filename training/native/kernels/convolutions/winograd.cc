@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "parallel.h"
-#include "rows.h"
+#include "../parallel.h"
+#include "../vectors/rows.h"
 
 namespace scanline {
 
@@ -33,8 +33,8 @@ struct ProductRuns {
   int64_t count, a_step, b_step;
 };
 
-#define SCANLINE_LOOPS "winograd_loops.h"
-#include "families.h"
+#define SCANLINE_LOOPS "../convolutions/winograd_loops.h"
+#include "../vectors/families.h"
 
 // The outputs cut into tiles of 4 x 4 pixels: those at the same place of a volume's slices follow each other.
 struct Tiles {

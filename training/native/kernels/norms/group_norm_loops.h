@@ -1,6 +1,6 @@
 // The inner loops of group_norm.cc, for one family of processors (families.h).
 
-#include "strip_loops.h"
+#include "../vectors/strip_loops.h"
 
 // y = v, or slope * v where v is negative, of v = a * x + b
 template <typename T>

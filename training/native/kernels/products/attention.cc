@@ -7,8 +7,8 @@
 
 #include <algorithm>
 
-#include "kernel.h"
-#include "parallel.h"
+#include "../kernel.h"
+#include "../parallel.h"
 #include "product.h"
 
 namespace scanline {
@@ -43,8 +43,8 @@ struct Room {
   float *scores, *dweights, *dkeys, *dvalues;
 };
 
-#define SCANLINE_LOOPS "attention_loops.h"
-#include "families.h"
+#define SCANLINE_LOOPS "../products/attention_loops.h"
+#include "../vectors/families.h"
 
 Room MakeRoom(int64_t length, int64_t size, bool grad) {
   const int64_t tokens = CeilOf(length, kPanel) * kPanel + kTile, values = CeilOf(size, kPanel) * kPanel + kTile;

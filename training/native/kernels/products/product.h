@@ -1,6 +1,6 @@
 // What the kernels that multiply matrices share: the sizes of their blocks in registers, their factors, and where these are packed.
 #pragma once
-#include "rows.h"
+#include "../vectors/rows.h"
 
 namespace scanline {
 

@@ -9,10 +9,10 @@
 
 #include <algorithm>
 
-#include "batch_norm.h"
-#include "kernel.h"
-#include "parallel.h"
-#include "rows.h"
+#include "../kernel.h"
+#include "../norms/batch_norm.h"
+#include "../parallel.h"
+#include "../vectors/rows.h"
 
 namespace scanline {
 
@@ -37,8 +37,8 @@ struct Panel {
   float* dweight;
 };
 
-#define SCANLINE_LOOPS "dense_layer_loops.h"
-#include "families.h"
+#define SCANLINE_LOOPS "../products/dense_layer_loops.h"
+#include "../vectors/families.h"
 
 // Rows that a thread takes at once, so that their factors and the weight stay in its second cache.
 constexpr int64_t kRows = 128, kRowsOfMany = 64, kMany = 512;

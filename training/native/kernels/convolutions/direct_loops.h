@@ -1,6 +1,6 @@
 // The inner loops of direct.cc, for one family of processors (families.h).
 
-#include "strips.h"
+#include "../vectors/strips.h"
 
 // Adds to `rows` rows of c, each of `strips` strips, the products of as many rows of a [depth] with b [depth, b_row].
 template <int64_t rows, int64_t strips>

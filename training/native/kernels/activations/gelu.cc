@@ -1,8 +1,8 @@
 // The exact GELU, x * Phi(x), and its gradient, with one exponential for both Phi and its density.
 #include <algorithm>
 
-#include "kernel.h"
-#include "parallel.h"
+#include "../kernel.h"
+#include "../parallel.h"
 
 namespace scanline {
 

@@ -2,7 +2,7 @@
 //
 // One dimension of F(4, 3) by Cook and Toom: polynomials are multiplied by their values at 0, +-a, +-b and infinity.
 
-#include "strips.h"
+#include "../vectors/strips.h"
 
 // These points round less than +-1 and +-2 do, and all that follows from them but the divisions is exact in float32.
 constexpr float kA = 0.625f, kB = 1.5f;

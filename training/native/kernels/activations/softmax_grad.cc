@@ -1,8 +1,8 @@
 // The gradient of a softmax over the last axis: y * (dy - sum(dy * y)).
 #include <algorithm>
 
-#include "kernel.h"
-#include "parallel.h"
+#include "../kernel.h"
+#include "../parallel.h"
 
 namespace scanline {
 
