@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "../parallel.h"
+#include "../scratch.h"
 #include "../vectors/rows.h"
 
 namespace scanline {
@@ -19,13 +20,6 @@ namespace {
 
 // How many columns of a product are computed at once: those of a factor stay in a core's second cache for all rows.
 constexpr int64_t kPanel = 4 * kStrip;
-
-// Memory of this thread's own, which it keeps; from the beginning of a cache line.
-float* Panel(int64_t values) {
-  static thread_local std::vector<float> memory;
-  if (static_cast<int64_t>(memory.size()) < values + kStrip) memory.resize(values + kStrip);
-  return memory.data() + (kStrip - reinterpret_cast<uintptr_t>(memory.data()) / sizeof(float) % kStrip);
-}
 
 // Which pixels of the two grids a place of the filter joins.
 struct Pairs {
@@ -123,7 +117,7 @@ void Gather(const Parts& parts, int64_t places, const float* source, int64_t dep
   ParallelFor(parts.count * parts.panels, [&](int64_t part) {
     const int64_t first = part % parts.panels * kPanel, width = std::min(kPanel, columns - first);
     const int64_t begin = part / parts.panels * parts.each, rows = std::min(parts.each, parts.rows - begin);
-    float* sums = Panel((rows + depth) * kPanel);
+    float* sums = Scratch<float>((rows + depth) * kPanel);
     std::fill_n(sums, rows * width, 0.0f);
     for (int64_t place = 0; place < places; place++) {
       std::vector<const float*> from;
@@ -194,7 +188,7 @@ void GridGradFilter(const GridShape& shape, const T* fine, const T* coarse, floa
     const int64_t height = std::min(kPanel, channels - c), width = std::min(kPanel, filters - f);
     const auto& [fines, coarses] = pairs[place];
     const int64_t count = static_cast<int64_t>(fines.size());
-    float *a = Panel((2 * kRows + kPanel) * kPanel), *b = a + kRows * kPanel, *sums = b + kRows * kPanel;
+    float *a = Scratch<float>((2 * kRows + kPanel) * kPanel), *b = a + kRows * kPanel, *sums = b + kRows * kPanel;
     std::fill_n(sums, height * width, 0.0f);
     for (int64_t begin = 0; begin < count; begin += kRows) {
       const int64_t rows = std::min(kRows, count - begin);

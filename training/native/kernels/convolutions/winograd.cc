@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "../parallel.h"
+#include "../scratch.h"
 #include "../vectors/rows.h"
 
 namespace scanline {
@@ -76,14 +77,6 @@ struct Runs {
     return place >= 0 && place < column;
   }
 };
-
-// Memory of this thread's own, which it keeps; from the beginning of a cache line.
-float* Scratch(int64_t values) {
-  static thread_local std::vector<float> memory;
-  constexpr int64_t kLine = 16;
-  if (static_cast<int64_t>(memory.size()) < values + kLine) memory.resize(values + kLine);
-  return memory.data() + (kLine - reinterpret_cast<uintptr_t>(memory.data()) / sizeof(float) % kLine);
-}
 
 // An odd number of cache lines from one point's values to the next's: they are written together, and would fall into the same set.
 int64_t Plane(int64_t values) { return (values / kStrip | 1) * kStrip; }
@@ -167,7 +160,7 @@ void Filter(const ConvolutionShape& shape, const T* x, const Activation* activat
   ParallelFor(work.blocks, [&](int64_t block) {
     const int64_t first = block * work.together, count = std::min(work.together, runs.count - first);
     const int64_t v_plane = Plane(work.together * v_run), m_plane = Plane(work.together * m_run);
-    float* v = Scratch(kPoints * (v_plane + m_plane));
+    float* v = Scratch<float>(kPoints * (v_plane + m_plane));
     float* m = v + kPoints * v_plane;
     for (int64_t run = 0; run < count; run++)
       RunToPoints(work.tiles, runs, first + run, runs.size(first + run), x, channels, activation, channels, v + run * v_run, v_plane);
@@ -248,7 +241,7 @@ void ConvolveGradFilter(const ConvolutionShape& shape, const T* x, const T* dy, 
     const int64_t begin = block / groups * each, end = std::min(runs.count, begin + each);
     const int64_t v_run = (runs.length + 2 * runs.margin) * width, m_run = runs.length * filters;
     const int64_t v_plane = Plane(together * v_run), m_plane = Plane(together * m_run), u_plane = Plane(taps * width * filters);
-    float* v = Scratch(kPoints * (v_plane + m_plane + u_plane));
+    float* v = Scratch<float>(kPoints * (v_plane + m_plane + u_plane));
     float *m = v + kPoints * v_plane, *u = m + kPoints * m_plane;
     std::fill(u, u + kPoints * u_plane, 0.0f);
     for (int64_t at = begin; at < end; at += together) {

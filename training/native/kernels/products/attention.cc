@@ -9,6 +9,7 @@
 
 #include "../kernel.h"
 #include "../parallel.h"
+#include "../scratch.h"
 #include "product.h"
 
 namespace scanline {
@@ -49,7 +50,7 @@ struct Room {
 Room MakeRoom(int64_t length, int64_t size, bool grad) {
   const int64_t tokens = CeilOf(length, kPanel) * kPanel + kTile, values = CeilOf(size, kPanel) * kPanel + kTile;
   const int64_t both = tokens * values, scores = std::max(tokens, values) * kPanel;
-  uint32_t* next = Scratch((grad ? 5 : 2) * both + (grad ? 5 : 2) * scores + kPanel * std::max(tokens, values));
+  uint32_t* next = Scratch<uint32_t>((grad ? 5 : 2) * both + (grad ? 5 : 2) * scores + kPanel * std::max(tokens, values));
   const auto take = [&](int64_t cells) {
     uint32_t* taken = next;
     next += cells;

@@ -12,14 +12,12 @@
 #include "../kernel.h"
 #include "../norms/batch_norm.h"
 #include "../parallel.h"
-#include "../vectors/rows.h"
+#include "../scratch.h"
+#include "product.h"
 
 namespace scanline {
 
 namespace {
-
-// Columns of right factors that lie together: as many as a block of sums in registers has.
-constexpr int64_t kPanel = 2 * kStrip;
 
 // One panel of channels of some rows: what is read, written and added to for it.
 template <typename T>
@@ -44,14 +42,6 @@ struct Panel {
 constexpr int64_t kRows = 128, kRowsOfMany = 64, kMany = 512;
 // Backward, each range of rows and chunk of channels has sums of its own, whatever the number of threads.
 constexpr int64_t kRanges = 16, kRowsOfRange = 4096, kChunk = 256;
-
-// Memory of this thread's own, which it keeps; from the beginning of a cache line.
-uint32_t* Scratch(int64_t cells) {
-  static thread_local std::vector<uint32_t> memory;
-  constexpr int64_t kLine = 16;
-  if (static_cast<int64_t>(memory.size()) < cells + kLine) memory.resize(cells + kLine);
-  return memory.data() + (kLine - reinterpret_cast<uintptr_t>(memory.data()) / sizeof(uint32_t) % kLine);
-}
 
 // The number of filters of a weight [1, 1, C, F].
 template <typename T>
@@ -89,7 +79,7 @@ class NormalizedProduct {
     batch.UpdateRunning(momentum_, new_mean, new_variance);
     std::vector<uint32_t> packed(depth * filters);
     const auto width_of = [&](int64_t panel) { return std::min(kPanel, filters - panel * kPanel); };
-    const int64_t panels = (filters + kPanel - 1) / kPanel;
+    const int64_t panels = CeilOf(filters, kPanel);
     ParallelFor(panels, [&](int64_t panel) {
       const int64_t first = panel * kPanel;
       SCANLINE_CALL(PackRows<T>, Data<float>(weight) + first, filters, depth, width_of(panel), packed.data() + first * depth);
@@ -98,7 +88,7 @@ class NormalizedProduct {
     std::vector<float> partial(blocks.count * 3 * filters);
     ParallelFor(blocks.count, [&](int64_t block) {
       const int64_t first = blocks.begin(block), rows = blocks.length(block);
-      uint32_t* factors = Scratch(rows * depth);
+      uint32_t* factors = Scratch<uint32_t>(rows * depth);
       for (const Piece<T>& piece : x.list()) {
         const Tile<T> tile{rows, piece.columns, depth, Data<T>(piece.tensor) + first * piece.columns};
         SCANLINE_CALL(ActivatedRows, tile, a.data() + piece.offset, b.data() + piece.offset, factors, piece.offset);
@@ -192,7 +182,7 @@ class NormalizedProductGrad {
     std::vector<float> sums(ranges * 2 * columns), dweights(ranges * columns * filters);
     ParallelFor(ranges * static_cast<int64_t>(chunks.size()), [&](int64_t task) {
       const int64_t range = task / static_cast<int64_t>(chunks.size());
-      uint32_t* by_row = Scratch(2 * kRows * (filters + kPanel) + 2 * kPanel);
+      uint32_t* by_row = Scratch<uint32_t>(2 * kRows * (filters + kPanel) + 2 * kPanel);
       uint32_t *by_column = by_row + kRows * filters, *scratch = by_column + kRows * filters;
       for (int64_t first = range * each; first < std::min(rows, (range + 1) * each); first += kRows) {
         const int64_t count = std::min(kRows, std::min(rows, (range + 1) * each) - first);

@@ -8,6 +8,7 @@
 
 #include "../kernel.h"
 #include "../parallel.h"
+#include "../scratch.h"
 #include "product.h"
 
 namespace scanline {
@@ -88,14 +89,14 @@ void MultiplyPart(const Factors<L>& left, const Factors<R>& right, uint32_t* sha
   if (tiles * kTile < panels * kPanel) {
     ForEachGroup(tiles, cells * kTile, [&](int64_t first, int64_t count) { pack_tiles(first, count, shared + first * cells * kTile); });
     ForEachGroup(panels, cells * kPanel, [&](int64_t first, int64_t count) {
-      uint32_t* packed = Scratch(count * cells * kPanel);
+      uint32_t* packed = Scratch<uint32_t>(count * cells * kPanel);
       pack_panels(first, count, packed);
       SCANLINE_CALL(MultiplyFactors<T>, Packed{shared, 0, tiles}, Packed{packed, first, count}, true, left.depth, result);
     });
   } else {
     ForEachGroup(panels, cells * kPanel, [&](int64_t first, int64_t count) { pack_panels(first, count, shared + first * cells * kPanel); });
     ForEachGroup(tiles, cells * kTile, [&](int64_t first, int64_t count) {
-      uint32_t* packed = Scratch(count * cells * kTile);
+      uint32_t* packed = Scratch<uint32_t>(count * cells * kTile);
       pack_tiles(first, count, packed);
       SCANLINE_CALL(MultiplyFactors<T>, Packed{packed, first, count}, Packed{shared, 0, panels}, false, left.depth, result);
     });

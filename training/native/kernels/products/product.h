@@ -1,4 +1,4 @@
-// What the kernels that multiply matrices share: the sizes of their blocks in registers, their factors, and where these are packed.
+// What the kernels that multiply matrices share: the sizes of their blocks in registers, and their factors.
 #pragma once
 #include "../vectors/rows.h"
 
@@ -23,14 +23,6 @@ inline int64_t CeilOf(int64_t count, int64_t each) { return (count + each - 1) /
 template <typename T>
 int64_t Cells(int64_t depth) {
   return kFamily == Family::kAvx512Bf16 && std::is_same_v<T, bfloat16> ? CeilOf(depth, 2) : depth;
-}
-
-// Memory of this thread's own, which it keeps; from the beginning of a cache line.
-inline uint32_t* Scratch(int64_t cells) {
-  static thread_local std::vector<uint32_t> memory;
-  constexpr int64_t kLine = 16;
-  if (static_cast<int64_t>(memory.size()) < cells + kLine) memory.resize(cells + kLine);
-  return memory.data() + (kLine - reinterpret_cast<uintptr_t>(memory.data()) / sizeof(uint32_t) % kLine) % kLine;
 }
 
 }  // namespace scanline

@@ -1,5 +1,5 @@
 // Compiles the loops of SCANLINE_LOOPS, a file by its path from this folder, once for each family of processors, in a namespace and with the
-// compiler's target of its own. Included by the .cc file that calls them (SCANLINE_CALL of rows.h), inside of its namespace and after all
+// compiler's target of its own. Included by the .cc file that calls them (SCANLINE_CALL of family.h), inside of its namespace and after all
 // other includes, of which <immintrin.h> must be one.
 //
 // SCANLINE_AVX512 and SCANLINE_AVX512_BF16 tell the loops what they are compiled for: g++ sets its own macros too late for them.

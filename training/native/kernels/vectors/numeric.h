@@ -4,7 +4,8 @@
 #include <cstdint>
 #include <cstring>
 
-// Compiles a function once for each family of processors; the loader of the library picks the one for this machine.
+// Compiles a function once for each family of processors; the loader of the library picks the one for this machine, whatever
+// SCANLINE_CPU_FAMILY asks for (family.h): for plain loops only, which are the same source for all and which the compiler vectorises.
 #define SCANLINE_VECTORIZED __attribute__((target_clones("avx512f", "avx2", "default")))
 #define SCANLINE_INLINE inline __attribute__((always_inline))
 

@@ -1,11 +1,11 @@
-// What the normalisations over rows share: how rows are cut into blocks, tiles and strips, which family of processors this machine's is,
-// and how the sums of blocks are put together.
+// What the normalisations over rows share: how rows are cut into blocks, tiles and strips, and how the sums of blocks are put together.
 #pragma once
 #include <algorithm>
 #include <cstdint>
 #include <type_traits>
 #include <vector>
 
+#include "family.h"
 #include "numeric.h"
 
 namespace scanline {
@@ -42,24 +42,6 @@ struct Tile {
   int64_t rows, columns, stride;
   const T* x;
 };
-
-enum class Family { kBaseline, kAvx2, kAvx512, kAvx512Bf16 };
-
-inline Family DetectFamily() {
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-    return __builtin_cpu_supports("avx512bf16") ? Family::kAvx512Bf16 : Family::kAvx512;
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? Family::kAvx2 : Family::kBaseline;
-}
-
-inline const Family kFamily = DetectFamily();
-
-// Calls a loop of the family of this machine's processor.
-#define SCANLINE_CALL(loop, ...)                                   \
-  (kFamily == Family::kAvx512Bf16 ? avx512_bf16::loop(__VA_ARGS__) \
-   : kFamily == Family::kAvx512   ? avx512::loop(__VA_ARGS__)      \
-   : kFamily == Family::kAvx2     ? avx2::loop(__VA_ARGS__)        \
-                                  : baseline::loop(__VA_ARGS__))
 
 // Adds up what the blocks found, in double precision: [blocks][2][columns] -> two columns of sums.
 inline void Combine(const std::vector<float>& partial, int64_t blocks, int64_t columns, std::vector<double>& first, std::vector<double>& second) {
