@@ -115,9 +115,14 @@ function ofLayer(y: Shape | undefined, weight: Shape | undefined): number {
   return y === undefined || weight === undefined ? 0 : 2 * product(y) * (weight.at(-1) as number);
 }
 
-/** So many products of all tokens with all tokens; what is computed again for the gradient does not count. @param qkv [N, tokens, 3, heads, size] */
-function ofAttention(qkv: Shape | undefined, products: number): number {
-  return qkv === undefined ? 0 : (2 * products * product(qkv) * (qkv[1] as number)) / 3;
+/**
+ * So many products of the tokens that ask with all tokens; what is computed again for the gradient does not count.
+ *
+ * @param qkv [N, tokens, 3, heads, size]
+ * @param y [N, queries, heads, size], or its gradient
+ */
+function ofAttention(qkv: Shape | undefined, y: Shape | undefined, products: number): number {
+  return qkv === undefined || y === undefined ? 0 : 2 * products * product(y) * (qkv[1] as number);
 }
 
 type Operations = (inputs: readonly (Shape | undefined)[], output: Shape | undefined) => number;
@@ -139,7 +144,10 @@ const OPERATIONS: Readonly<Record<string, Operations>> = {
   ...{ ScanlineLinear: ([, weight], y) => ofLayer(y, weight) },
   ...{ ScanlineLinearGradInput: ([dy, weight]) => ofLayer(dy, weight) },
   ...{ ScanlineLinearGradWeight: ([dy], dweight) => ofLayer(dy, dweight) },
-  ...{ ScanlineAttention: ([qkv]) => ofAttention(qkv, 2), ScanlineAttentionGrad: ([, qkv]) => ofAttention(qkv, 4) },
+  ...{
+    ScanlineAttention: ([qkv], y) => ofAttention(qkv, y, 2),
+    ScanlineAttentionGrad: ([dy, qkv]) => ofAttention(qkv, dy, 4),
+  },
   ...{ ScanlineActivatedConvolutionGradFilter: ([dy], kernel) => ofConvolution(dy, kernel) },
 };
 

@@ -16,10 +16,10 @@ namespace scanline {
 
 namespace {
 
-// One head of one sample. Queries, keys and values of a token lie `part` values apart.
+// One head of one sample. Queries, keys and values of a token lie `part` values apart. The first `queries` of the `length` tokens ask.
 template <typename T>
 struct Head {
-  int64_t length, size, heads, part;
+  int64_t length, queries, size, heads, part;
   // of all queries of a token, number of the head's first
   int64_t first;
   float scale;
@@ -75,14 +75,19 @@ Room MakeRoom(int64_t length, int64_t size, bool grad) {
 
 // The axes of qkv [N, length, 3, heads, size].
 struct Sizes {
-  int64_t count = 0, length = 0, heads = 0, size = 0;
-  Sizes(Call& call, const Tensor& qkv) {
+  int64_t count = 0, length = 0, heads = 0, size = 0, queries = 0;
+  // `asked`: how many of the tokens ask, told as a number or as an axis of dy
+  template <typename Asked>
+  Sizes(Call& call, const Tensor& qkv, const Asked& asked) {
     if (!call.ok()) return;
     if (TF_NumDims(qkv.get()) != 5 || TF_Dim(qkv.get(), 2) != 3) {
       call.Fail("qkv is to be queries, keys and values, [N, tokens, 3, heads, size]");
       return;
     }
     count = TF_Dim(qkv.get(), 0), length = TF_Dim(qkv.get(), 1), heads = TF_Dim(qkv.get(), 3), size = TF_Dim(qkv.get(), 4);
+    queries = asked();
+    if (queries < 1 || queries > length)
+      call.Fail(std::to_string(queries) + " tokens are to ask; of " + std::to_string(length) + " it can be 1 to " + std::to_string(length));
   }
   int64_t width() const { return heads * size; }
 
@@ -90,6 +95,7 @@ struct Sizes {
   Head<T> At(int64_t block, const T* qkv, T* y, float* level) const {
     const int64_t n = block / heads, head = block % heads;
     return {length,
+            queries,
             size,
             heads,
             width(),
@@ -98,29 +104,32 @@ struct Sizes {
             3 * width(),
             width(),
             qkv + n * length * 3 * width() + head * size,
-            y + n * length * width() + head * size,
-            level + n * length * heads + head};
+            y + n * queries * width() + head * size,
+            level + n * queries * heads + head};
   }
 };
 
 template <typename T>
 class Attention {
  public:
-  explicit Attention(TF_OpKernelConstruction*) {}
+  explicit Attention(TF_OpKernelConstruction* construction) : queries_(IntAttribute(construction, "queries")) {}
 
   void Compute(TF_OpKernelContext* context) {
     Call call(context);
     const Tensor qkv = call.Input(0);
-    const Sizes sizes(call, qkv);
+    const Sizes sizes(call, qkv, [&] { return queries_; });
     if (call.Failed()) return;
-    const Tensor y = call.OutputOf(0, qkv, {sizes.count, sizes.length, sizes.heads, sizes.size});
-    const Tensor level = call.OutputFloats(1, {sizes.count, sizes.length, sizes.heads});
+    const Tensor y = call.OutputOf(0, qkv, {sizes.count, sizes.queries, sizes.heads, sizes.size});
+    const Tensor level = call.OutputFloats(1, {sizes.count, sizes.queries, sizes.heads});
     if (call.Failed()) return;
     ParallelFor(sizes.count * sizes.heads, [&](int64_t block) {
       const Room room = MakeRoom(sizes.length, sizes.size, false);
       SCANLINE_CALL(Attend, sizes.At(block, Data<T>(qkv), Data<T>(y), Data<float>(level)), room);
     });
   }
+
+ private:
+  const int64_t queries_;
 };
 
 template <typename T>
@@ -131,10 +140,10 @@ class AttentionGrad {
   void Compute(TF_OpKernelContext* context) {
     Call call(context);
     const Tensor dy = call.Input(0), qkv = call.Input(1), y = call.Input(2), level = call.Input(3);
-    const Sizes sizes(call, qkv);
-    call.ExpectMatrix("dy", dy, sizes.count * sizes.length * sizes.heads, sizes.size);
-    call.ExpectMatrix("y", y, sizes.count * sizes.length * sizes.heads, sizes.size);
-    call.ExpectMatrix("level", level, sizes.count * sizes.length, sizes.heads);
+    const Sizes sizes(call, qkv, [&] { return TF_NumDims(dy.get()) == 4 ? TF_Dim(dy.get(), 1) : 0; });
+    call.ExpectMatrix("dy", dy, sizes.count * sizes.queries * sizes.heads, sizes.size);
+    call.ExpectMatrix("y", y, sizes.count * sizes.queries * sizes.heads, sizes.size);
+    call.ExpectMatrix("level", level, sizes.count * sizes.queries, sizes.heads);
     if (call.Failed()) return;
     const Tensor dqkv = call.OutputLike(0, qkv);
     if (call.Failed()) return;
@@ -147,15 +156,13 @@ class AttentionGrad {
   }
 };
 
-void AttentionShape(TF_ShapeInferenceContext* context, TF_Status* status) {
-  SetAxes(context, 0, {{0, 0, 2}, {0, 3, 5}}, status);
-  SetAxes(context, 1, {{0, 0, 2}, {0, 3, 4}}, status);
-}
+// TensorFlow's C API gives a shape function no numbers, and `queries` is one.
+void UnknownShapes(TF_ShapeInferenceContext* context, TF_Status* status) { TF_ShapeInferenceContextSetUnknownShape(context, status); }
 
 }  // namespace
 
 void RegisterAttention() {
-  Register<Attention>({"ScanlineAttention", {"qkv: T"}, {"y: T", "level: float"}, {}, AttentionShape});
+  Register<Attention>({"ScanlineAttention", {"qkv: T"}, {"y: T", "level: float"}, {"queries: int"}, UnknownShapes});
   Register<AttentionGrad>({"ScanlineAttentionGrad", {"dy: T", "qkv: T", "y: T", "level: float"}, {"dqkv: T"}, {}, Shapes<1>});
 }
 

@@ -61,8 +61,8 @@ void Attend(const Head<T>& head, const Room& memory) {
   const T *keys = head.qkv + head.part, *values = keys + head.part;
   PackFactors<T, kTile>(Factors<T>{keys, length, size, head.stride, 0, true, false}, 0, CeilOf(length, kTile), memory.keys);
   PackFactors<T, kTile>(Factors<T>{values, size, length, head.stride, head.part - head.first, false, false}, 0, CeilOf(size, kTile), memory.values);
-  for (int64_t first = 0; first < length; first += kPanel) {
-    const int64_t count = std::min(kPanel, length - first), strips = count > kStrip ? 2 : 1;
+  for (int64_t first = 0; first < head.queries; first += kPanel) {
+    const int64_t count = std::min(kPanel, head.queries - first), strips = count > kStrip ? 2 : 1;
     PackAlong<T, kPanel>(head.qkv + first * head.stride, head.stride, count, size, AsItIs(), memory.panel);
     TimesPanel<T>(memory.keys, length, memory.panel, size, strips, memory.scores);
     Floats most[2], sum[2] = {};
@@ -107,8 +107,8 @@ void AttendGrad(const HeadGrad<T>& grad, const Room& memory) {
   const int64_t rows = CeilOf(length, kTile) * kTile;
   std::fill_n(memory.dkeys, rows * columns, 0.0f);
   std::fill_n(memory.dvalues, rows * columns, 0.0f);
-  for (int64_t first = 0; first < length; first += kPanel) {
-    const int64_t count = std::min(kPanel, length - first), strips = count > kStrip ? 2 : 1;
+  for (int64_t first = 0; first < head.queries; first += kPanel) {
+    const int64_t count = std::min(kPanel, head.queries - first), strips = count > kStrip ? 2 : 1;
     const T *queries = head.qkv + first * head.stride, *dy = grad.dy + first * head.y_stride, *y = head.y + first * head.y_stride;
     // of each query the level of its weights, and the mean of their gradients
     alignas(64) float level[kPanel] = {}, mean[kPanel] = {};
@@ -158,6 +158,7 @@ void AttendGrad(const HeadGrad<T>& grad, const Room& memory) {
     add(queries, head.stride, head.part + size, memory.dscore_rows, memory.dkeys);
     add(dy, head.y_stride, head.part - head.first, memory.weight_rows, memory.dvalues);
   }
+  for (int64_t q = head.queries; q < length; q++) std::fill_n(grad.dqkv + q * head.stride, size, T{});
   for (const auto& [sums, part] : {std::pair(memory.dkeys, head.part), std::pair(memory.dvalues, 2 * head.part)}) {
     for (int64_t k = 0; k < length; k++) {
       T* row = grad.dqkv + part + k * head.stride;

@@ -143,7 +143,12 @@ SCANLINE_INLINE void PackAlong(const S* values, int64_t stride, int64_t count, i
       Words rows[kStrip];
       for (int64_t r = 0; r < kStrip; r++) {
         rows[r] = Words{};
-        if (r < lanes && i + r < count) LoadCells<T>(values + (i + r) * stride + k * each, depth - k * each, change, &rows[r]);
+        if (r < lanes && i + r < count) {
+          const S* from = values + (i + r) * stride + k * each;
+          // more lines than the processor follows by itself
+          __builtin_prefetch(from + 4 * kStrip * each);
+          LoadCells<T>(from, depth - k * each, change, &rows[r]);
+        }
       }
       TransposeWords(rows);
       if (k + kStrip <= cells) {
@@ -168,6 +173,7 @@ SCANLINE_INLINE void PackAcross(const S* values, int64_t stride, int64_t count, 
     const auto pack = [&](auto readable) __attribute__((always_inline)) {
       const auto load = [&](int64_t k, Floats* strip) __attribute__((always_inline)) {
         LoadStrip(values + k * stride + i, readable, strip);
+        __builtin_prefetch(values + (k + kAhead) * stride + i);
         change(strip);
         sum += *strip;
       };

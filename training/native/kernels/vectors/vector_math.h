@@ -3,6 +3,18 @@
 
 using Integers = int32_t __attribute__((vector_size(kStrip * 4)));
 
+// All values of a strip added up, half by half.
+SCANLINE_INLINE float SumOfLanes(const Floats& values) {
+  Floats sum = values;
+#pragma GCC unroll 4
+  for (int32_t half = kStrip / 2; half > 0; half /= 2) {
+    Integers other;
+    for (int32_t i = 0; i < kStrip; i++) other[i] = i ^ half;
+    sum += __builtin_shuffle(sum, other);
+  }
+  return sum[0];
+}
+
 // e^-x for x >= 0, as in numeric.h; a NaN stays one.
 SCANLINE_INLINE void ExpOfMinus(const Floats& x, Floats* result) {
   const Floats clamped = x > 87.0f ? Floats{} + 87.0f : x;
