@@ -4,15 +4,15 @@
 // families. In bfloat16 the results of a kernel are compared with its own in float32, which those of its family are.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
+import { readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { native } from '../../../training/native/tensorflow';
 
-/** Those of kernels whose loops families.h compiles. */
-const TESTS = [
-  ...['attention', 'convolution', 'dense-block', 'group-normalization', 'linear', 'normalization'],
-  'normalized-convolution',
-].map((name) => join(__dirname, `${name}.test.js`));
+/** The tests of all ops, so that none of a kernel is forgotten. */
+const TESTS = readdirSync(__dirname)
+  .filter((name) => name.endsWith('.test.js') && name !== basename(__filename))
+  .map((name) => join(__dirname, name));
 
 const HIGHEST = native.families.at(-1);
 
