@@ -129,9 +129,10 @@ async function trainer(options: UpdateOptions, runtime: Runtime = new CompiledRu
   });
   const model = new Model(network, runtime);
   const optimizer = makeOptimizer(runtime, model.trained, { name: 'adam', weightDecay: 0.1 });
-  const step = new TrainingStep(runtime, model, optimizer, { ...imageInput(image, 'none'), seed: 0, ...options });
+  const updater = new Updater(runtime, model.trained, optimizer, options);
+  const step = new TrainingStep(runtime, model, updater, { ...imageInput(image, 'none'), seed: 0 });
   await model.initialise(0);
-  await step.updater.initialise();
+  await updater.initialise();
   const state = async () => [...(await model.values()), ...(await runtime.read(optimizer.state))];
   return { step, state, close: () => runtime.dispose() };
 }
