@@ -183,7 +183,7 @@ async function train(options: FitOptions, console: TrainingConsole, resources: R
     : openTrackers(h, { folder: models, resume: from !== undefined, line });
   if (trackers) resources.push(trackers);
   const system = new SystemMetrics();
-  let isPrepared = false;
+  const firstStep = progress.step;
   let outOfTime = false;
 
   while (progress.epoch <= epochs && progress.validationsWithoutImprovement < patience && !outOfTime) {
@@ -194,13 +194,12 @@ async function train(options: FitOptions, console: TrainingConsole, resources: R
       rate = rateAt(progress.update);
       const last = batch.number + 1 === task.train.batches;
       const running = step.run(batch, rate, progress.step, { update: progress.update, last });
-      if (!isPrepared) {
+      if (progress.step === firstStep) {
         running.catch(() => {});
         // here, while TensorFlow prepares the first step on threads of its own
         inference.record();
         const graph = model.graph();
         if (graph) tensorboard.graph(graph);
-        isPrepared = true;
       }
       const { loss, correct, ...done } = await running;
       const overflow = done.skipped && (lossScale?.state.scale ?? 0) >= 1;
