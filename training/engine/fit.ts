@@ -92,7 +92,7 @@ async function rehearse(options: FitOptions): Promise<FitResult> {
 
 async function run(options: FitOptions): Promise<FitResult> {
   requireWritable(options);
-  const console = new TrainingConsole(join(options.outputDir, options.hyperparameters.model_name, 'logs'));
+  const console = new TrainingConsole();
   const resources: Resource[] = [];
   let status: RunStatus = 'FAILED';
   try {
@@ -176,12 +176,14 @@ async function train(options: FitOptions, console: TrainingConsole, resources: R
         : `resumed from ${from}: epoch ${progress.epoch}, step ${progress.step}`,
     );
   }
-  const tensorboard = new TensorBoard(options.tensorBoardDir ?? join(output, 'logs', 'tensorboard'));
   // a rehearsal tells nobody
   const trackers = options.fastDevRun
     ? undefined
     : openTrackers(h, { folder: models, resume: from !== undefined, line });
   if (trackers) resources.push(trackers);
+  // not before: what is refused above leaves no logs behind
+  console.keep(join(output, 'logs'));
+  const tensorboard = new TensorBoard(options.tensorBoardDir ?? join(output, 'logs', 'tensorboard'));
   const system = new SystemMetrics();
   const firstStep = progress.step;
   let outOfTime = false;
