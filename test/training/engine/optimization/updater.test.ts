@@ -1,4 +1,4 @@
-// What becomes of gradients, against PyTorch (test/oracle/optimization_fixtures.py), and of gradients that are summed over batches.
+// What becomes of gradients, against PyTorch (test/oracle/training/optimization_fixtures.py), and of gradients that are summed over batches.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
