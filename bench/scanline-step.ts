@@ -1,7 +1,9 @@
-// One training step of a Scanline network for each line on standard input; prints its milliseconds. At the end: the peak memory in MB.
+// One training step of a Scanline network for each line on standard input; prints its milliseconds. At the end: the peak memory in MB, and
+// a step's floating-point operations.
 // usage: scanline-step.js NETWORK BATCH SIZE PRECISION THREADS [TRACE], where the fifth step's RunMetadata is written to the file TRACE
 import { writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { stepCost } from '../training/benchmark/step-cost';
 import { CompiledRuntime } from '../training/compiler/compiled';
 import { type Program, scalar } from '../training/compiler/runtime';
 import type { Precision } from '../training/compiler/session-config';
@@ -62,19 +64,24 @@ async function main([name = '', batchText, sizeText, precision, threadsText, tra
   const images = Float32Array.from({ length: pixels * inChannels }, (_, i) => ((i * 7919) % 256) / 255);
   const labels = Int32Array.from({ length: volumes ? pixels : count }, (_, i) => i % classes);
   let step = 0;
-  for await (const _ of createInterface({ input: process.stdin })) {
-    if (step === 5 && trace) runtime.traceNextRun((metadata) => writeFileSync(trace, metadata));
+  const takeStep = async () => {
     const { rate, epsilon, decay } = optimizer.coefficients(1e-3, step + 1);
-    const start = performance.now();
     await program.run({
       images: { shape: [count, ...sides, inChannels], data: images },
       labels: { shape: [labels.length], data: labels },
       step: scalar.int(step++),
       ...{ rate: scalar.float(rate), epsilon: scalar.float(epsilon), decay: scalar.float(decay) },
     });
+  };
+  for await (const _ of createInterface({ input: process.stdin })) {
+    if (step === 5 && trace) runtime.traceNextRun((metadata) => writeFileSync(trace, metadata));
+    const start = performance.now();
+    await takeStep();
     process.stdout.write(`${performance.now() - start}\n`);
   }
   process.stdout.write(`${process.resourceUsage().maxRSS / 1024}\n`);
+  runtime.traceNextRun((metadata) => process.stdout.write(`${stepCost(metadata).operations}\n`));
+  await takeStep();
 }
 
 void main(process.argv.slice(2));

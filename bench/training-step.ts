@@ -1,5 +1,6 @@
 // Training steps of Scanline and of PyTorch + MONAI side by side: processes of their own that take steps in turn, so that a machine whose
-// speed drifts does the same to both. Prints the ratio of their median times, and the peak memory of each process.
+// speed drifts does the same to both. Prints the ratio of their median times, the peak memory of each process, and what share of the speed of
+// a large matrix product, measured in the same turns, Scanline's steps reach.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -30,11 +31,11 @@ const PRECISIONS = ['fp32', 'bf16'];
 /** MONAI is compared with in the faster of these. */
 const LAYOUTS = ['contiguous_format', 'channels_last'];
 
-/** A process that takes a step when it is told to. */
+/** A process that takes a step when it is told to, and prints a number for it: milliseconds, or a product's operations per second. */
 class Contestant {
   private readonly child: ChildProcess;
   private readonly lines: AsyncIterator<string>;
-  readonly times: number[] = [];
+  readonly seen: number[] = [];
 
   constructor(
     readonly name: string,
@@ -45,7 +46,8 @@ class Contestant {
     this.lines = createInterface({ input: this.child.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]();
   }
 
-  private async next(): Promise<number> {
+  /** The next number that it prints. */
+  async next(): Promise<number> {
     const { value, done } = await this.lines.next();
     if (done) throw new Error(`${this.name} ended before it was told to; see its message above`);
     return Number(value);
@@ -56,10 +58,9 @@ class Contestant {
     return this.next();
   }
 
-  /** Ends the process. @returns its peak memory in MB */
-  end(): Promise<number> {
+  /** Lets the process come to its end. */
+  end(): void {
     this.child.stdin?.end();
-    return this.next();
   }
 
   kill(): void {
@@ -67,7 +68,7 @@ class Contestant {
   }
 
   get median(): number {
-    const sorted = [...this.times].sort((a, b) => a - b);
+    const sorted = [...this.seen].sort((a, b) => a - b);
     const middle = sorted.length >> 1;
     return sorted.length % 2
       ? (sorted[middle] as number)
@@ -93,25 +94,33 @@ async function compare(workload: Workload, precision: string, options: Options):
     const script = join(packageRoot, 'bench', 'monai_step.py');
     return new Contestant(`MONAI ${layout}`, options.python, [script, ...common, layout, threads]);
   });
-  const all = [ours, ...monai];
+  const product = new Contestant('matrix product', process.execPath, [
+    join(__dirname, 'matrix-product.js'),
+    precision,
+    threads,
+  ]);
+  const all = [ours, ...monai, product];
   process.once('exit', () => {
     for (const contestant of all) contestant.kill();
   });
   for (let round = -options.warmup; round < options.rounds; round++) {
     for (const contestant of all) {
-      const milliseconds = await contestant.step();
-      if (round >= 0) contestant.times.push(milliseconds);
+      const seen = await contestant.step();
+      if (round >= 0) contestant.seen.push(seen);
     }
   }
   const memory = new Map<Contestant, number>();
-  for (const contestant of all) memory.set(contestant, await contestant.end());
+  for (const contestant of all) contestant.end();
+  for (const contestant of [ours, ...monai]) memory.set(contestant, await contestant.next());
+  const operations = await ours.next();
   const peer = monai.reduce((faster, other) => (other.median < faster.median ? other : faster));
   const cell = (contestant: Contestant) =>
     `${contestant.median.toFixed(0)} ms, ${memory.get(contestant)?.toFixed(0)} MB`;
   const ratio = (a: number | undefined, b: number | undefined) => ((a ?? 0) / (b ?? 1)).toFixed(2);
   process.stdout.write(
     `${network.padEnd(12)} ${`${batch} x ${size}${axes === 2 ? '²' : '³'}`.padEnd(9)} ${precision}  Scanline ${cell(ours)}   ${peer.name} ${cell(peer)}   ` +
-      `speed ${ratio(peer.median, ours.median)}x, memory ${ratio(memory.get(ours), memory.get(peer))}x\n`,
+      `speed ${ratio(peer.median, ours.median)}x, memory ${ratio(memory.get(ours), memory.get(peer))}x   ` +
+      `${(operations / 1e9).toFixed(0)} GFLOP at ${((operations * 1e5) / ours.median / product.median).toFixed(0)} % of a matrix product's ${(product.median / 1e9).toFixed(0)} GFLOP/s\n`,
   );
 }
 

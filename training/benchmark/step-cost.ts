@@ -110,14 +110,28 @@ function ofProduct(a: Shape | undefined, b: Shape | undefined, result: Shape | u
   return 2 * product(result) * Math.sqrt((product(a) * product(b)) / (product(result) * many));
 }
 
-/** A fully connected layer. @param y [..., outputs] @param weight [outputs, inputs] */
-function ofLayer(y: Shape | undefined, weight: Shape | undefined): number {
-  return y === undefined || weight === undefined ? 0 : 2 * product(y) * (weight.at(-1) as number);
+/**
+ * A fully connected layer, or a gradient of it: one side tells the number of rows. (In bfloat16 TensorFlow's trace leaves some reshapes out.)
+ *
+ * @param y [..., outputs]
+ * @param x [..., inputs]
+ * @param weight [outputs, inputs]
+ */
+function ofLayer(y: Shape | undefined, x: Shape | undefined, weight: Shape | undefined): number {
+  if (weight === undefined) return 0;
+  const [outputs, inputs] = weight as [number, number];
+  if (y !== undefined) return 2 * product(y) * inputs;
+  return x === undefined ? 0 : 2 * product(x) * outputs;
 }
 
-/** So many products of all tokens with all tokens; what is computed again for the gradient does not count. @param qkv [N, tokens, 3, heads, size] */
-function ofAttention(qkv: Shape | undefined, products: number): number {
-  return qkv === undefined ? 0 : (2 * products * product(qkv) * (qkv[1] as number)) / 3;
+/**
+ * So many products of the tokens that ask with all tokens; what is computed again for the gradient does not count.
+ *
+ * @param qkv [N, tokens, 3, heads, size]
+ * @param y [N, queries, heads, size], or its gradient
+ */
+function ofAttention(qkv: Shape | undefined, y: Shape | undefined, products: number): number {
+  return qkv === undefined || y === undefined ? 0 : 2 * products * product(y) * (qkv[1] as number);
 }
 
 type Operations = (inputs: readonly (Shape | undefined)[], output: Shape | undefined) => number;
@@ -136,10 +150,13 @@ const OPERATIONS: Readonly<Record<string, Operations>> = {
   ...{ ScanlineConvolutionGradInput: ([dy, kernel]) => ofConvolution(dy, kernel) },
   ...{ ScanlineActivatedConvolutionGradInput: ([dy, kernel]) => ofConvolution(dy, kernel) },
   ...{ ScanlineConvolutionGradFilter: ([dy], kernel) => ofConvolution(dy, kernel) },
-  ...{ ScanlineLinear: ([, weight], y) => ofLayer(y, weight) },
-  ...{ ScanlineLinearGradInput: ([dy, weight]) => ofLayer(dy, weight) },
-  ...{ ScanlineLinearGradWeight: ([dy], dweight) => ofLayer(dy, dweight) },
-  ...{ ScanlineAttention: ([qkv]) => ofAttention(qkv, 2), ScanlineAttentionGrad: ([, qkv]) => ofAttention(qkv, 4) },
+  ...{ ScanlineLinear: ([x, weight], y) => ofLayer(y, x, weight) },
+  ...{ ScanlineLinearGradInput: ([dy, weight], dx) => ofLayer(dy, dx, weight) },
+  ...{ ScanlineLinearGradWeight: ([dy, x], dweight) => ofLayer(dy, x, dweight) },
+  ...{
+    ScanlineAttention: ([qkv], y) => ofAttention(qkv, y, 2),
+    ScanlineAttentionGrad: ([dy, qkv]) => ofAttention(qkv, dy, 4),
+  },
   ...{ ScanlineActivatedConvolutionGradFilter: ([dy], kernel) => ofConvolution(dy, kernel) },
 };
 

@@ -37,10 +37,10 @@ export function pooledClassifier(
 }
 
 /**
- * How much the first token heeds each of the others, the mean over the heads: [N, heads, 1 + tokens, 1 + tokens] -> [N, ...grid, 1]
+ * How much the first token heeds each of the others, the mean over the heads: [N, heads, 1, 1 + tokens] -> [N, ...grid, 1]
  */
 function attentionOfFirst(weights: Tensor, grid: readonly number[]): Tensor {
-  const [, heads, length] = weights.shape as [number, number, number];
+  const [, heads, , length] = weights.shape as [number, number, number, number];
   const ofFirst = slice(weights, [0, 0, 1], [heads, 1, length - 1]);
   return reshape(ofFirst.mean(1), [-1, ...grid, 1]);
 }

@@ -161,7 +161,7 @@ function windowAttention(scope: Scope, width: number, heads: number, options: Sw
     const bias = biasOf(x.shape[1] as number, pass);
     const attend = (scores: Tensor) => windowSoftmax(scores, bias, regions);
     return project(
-      selfAttention(qkv(x, pass), heads, (weights) => dropWeights(weights, pass), attend),
+      selfAttention(qkv(x, pass), heads, { change: (weights) => dropWeights(weights, pass), attend }),
       pass,
     );
   };

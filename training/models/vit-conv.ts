@@ -2,7 +2,7 @@
 // 3 x 3 convolutions with batch normalisation, two that halve the sides, and pre-norm transformer blocks on what remains.
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { UserError } from '../errors';
-import { addToEach, concat, first, pad, reshape } from '../ops/layout';
+import { addToEach, concat, crop, first, pad, reshape } from '../ops/layout';
 import { type SeeAttention, selfAttention } from '../ops/linear';
 import { filled } from '../ops/op';
 import { checkpointed } from './checkpointing';
@@ -65,8 +65,13 @@ function convolutionalStem(scope: Scope, { inChannels, stem, hiddenSize }: Compl
   return sequential(...layers);
 }
 
-/** Self-attention and a perceptron, each on normalised tokens and added to them. */
-function transformerBlock(scope: Scope, { hiddenSize, mlpDim, heads, dropout }: Complete) {
+/**
+ * Self-attention and a perceptron, each on normalised tokens and added to them.
+ *
+ * @param given the tokens that it gives; of the last block only the class token is looked at
+ */
+function transformerBlock(scope: Scope, { hiddenSize, mlpDim, heads, dropout }: Complete, given: 'all' | 'first') {
+  const isLast = given === 'first';
   const qkv = sequential(
     layerNormalization(scope.at('norm1'), hiddenSize),
     dense(scope.at('qkv'), hiddenSize, 3 * hiddenSize),
@@ -83,8 +88,8 @@ function transformerBlock(scope: Scope, { hiddenSize, mlpDim, heads, dropout }: 
       see?.(weights);
       return weights;
     };
-    const mixed = selfAttention(qkv(x, pass), heads, see && seen);
-    const attended = x.add(project(mixed, pass));
+    const mixed = selfAttention(qkv(x, pass), heads, { ...(isLast && { queries: 1 }), ...(see && { change: seen }) });
+    const attended = (isLast ? crop(x, [1]) : x).add(project(mixed, pass));
     return attended.add(think(attended, pass));
   };
 }
@@ -128,7 +133,9 @@ export function convStemViT(options: ConvStemViTOptions): Network {
   const position = root.parameter('pos', [1, tokens + 1, hiddenSize], SMALL);
   const stem = convolutionalStem(root.at('stem'), complete);
   const blocks = Array.from({ length: layers }, (_, index) =>
-    checkpointed(root, () => transformerBlock(root.at('blocks').at(index), complete)),
+    checkpointed(root, () =>
+      transformerBlock(root.at('blocks').at(index), complete, index === layers - 1 ? 'first' : 'all'),
+    ),
   );
   const summarise = sequential(layerNormalization(root.at('norm'), hiddenSize), first);
   const head = dense(root.at('head'), hiddenSize, classes);

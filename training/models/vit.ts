@@ -59,8 +59,14 @@ function patchEmbedding(scope: Scope, options: Required<ViTOptions>): Layer {
   };
 }
 
-/** Self-attention and a perceptron, each on normalised tokens and added to them. */
-function transformerBlock(scope: Scope, { hiddenSize, mlpDim, heads, dropout, qkvBias }: Required<ViTOptions>) {
+/**
+ * Self-attention and a perceptron, each on normalised tokens and added to them.
+ *
+ * @param given the tokens that it gives; of the last block only the class token is looked at
+ */
+function transformerBlock(scope: Scope, options: Required<ViTOptions>, given: 'all' | 'first') {
+  const { hiddenSize, mlpDim, heads, dropout, qkvBias } = options;
+  const isLast = given === 'first';
   const mlp = perceptron(scope.at('mlp'), ['linear1', 'linear2'], hiddenSize, mlpDim, dropout);
   const norm1 = layerNormalization(scope.at('norm1'), hiddenSize);
   const attention = scope.at('attn');
@@ -76,8 +82,11 @@ function transformerBlock(scope: Scope, { hiddenSize, mlpDim, heads, dropout, qk
       return dropWeights(weights, pass);
     };
     const isDropping = dropout > 0 && pass.training;
-    const mixed = selfAttention(qkv(norm1(x, pass), pass), heads, see || isDropping ? drop : undefined);
-    const attended = x.add(dropOutput(project(mixed, pass), pass));
+    const mixed = selfAttention(qkv(norm1(x, pass), pass), heads, {
+      ...(isLast && { queries: 1 }),
+      ...((see || isDropping) && { change: drop }),
+    });
+    const attended = (isLast ? crop(x, [1]) : x).add(dropOutput(project(mixed, pass), pass));
     return attended.add(mlp(norm2(attended, pass), pass));
   };
 }
@@ -128,7 +137,9 @@ export function vit(options: ViTOptions): Network {
   });
   const dropEmbedding = dropping(root, complete.dropout);
   const blocks = Array.from({ length: complete.layers }, (_, index) =>
-    checkpointed(root, () => transformerBlock(root.at('blocks').at(index), complete)),
+    checkpointed(root, () =>
+      transformerBlock(root.at('blocks').at(index), complete, index === complete.layers - 1 ? 'first' : 'all'),
+    ),
   );
   const norm = layerNormalization(root.at('norm'), hiddenSize);
   const classToken = root.parameter('cls_token', [1, 1, hiddenSize], { kind: 'constant', value: 0 });

@@ -64,6 +64,8 @@ export interface NativeSession {
 export interface NativeModule {
   /** How many threads share the work of one of Scanline's own kernels; to be called before the first runs. */
   setKernelThreads(count: number): void;
+  /** The families of processors that this one is of, the lowest first: what SCANLINE_CPU_FAMILY may name. */
+  readonly families: readonly string[];
   Graph: new () => NativeGraph;
   /** @param config a serialised ConfigProto */
   Session: new (

@@ -48,10 +48,10 @@ function addons(): Addon[] {
   ];
 }
 
-/** The C++ files of an addon; its headers too, unless only what is compiled is asked for. */
+/** The C++ files of an addon, those of folders within its own included; its headers too, unless only what is compiled is asked for. */
 function filesOf(addon: Addon, extension = /\.(cc|h)$/): string[] {
   return addon.folders.flatMap((folder) =>
-    readdirSync(folder)
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
       .filter((file) => extension.test(file))
       .sort()
       .map((file) => join(folder, file)),

@@ -94,8 +94,24 @@ export const flavour = chooseFlavour();
 const loader: NativeLoader = require(addonPath('loader', flavour));
 loader.load(join(tensorflowFolder(flavour), 'tensorflow', 'libtensorflow_cc.so.2'));
 
+/**
+ * Scanline's addon, whose kernels compute as SCANLINE_CPU_FAMILY says.
+ *
+ * @default the highest family that the processor is of
+ * @throws UserError when the processor is of no such family
+ */
+function loadOwn(): NativeModule {
+  const own: NativeModule = require(addonPath('scanline', flavour));
+  const asked = process.env.SCANLINE_CPU_FAMILY;
+  if (asked === undefined || own.families.includes(asked)) return own;
+  throw new UserError(
+    `SCANLINE_CPU_FAMILY is '${asked}'; allowed on this processor are ${own.families.join(', ')}.`,
+    'unset it, or set one of these.',
+  );
+}
+
 /** Scanline's addon: graphs and sessions on TensorFlow's C API. */
-export const native: NativeModule = require(addonPath('scanline', flavour));
+export const native = loadOwn();
 
 /** tfjs, on TensorFlow's shared library. */
 export const tf = loadTfjs();

@@ -53,7 +53,7 @@ export function gelu(x: Tensor): Tensor {
   return useOwnKernels() ? ownGelu(x) : tensorflowGelu(x);
 }
 
-/** With the kernel of kernels/gelu.cc. */
+/** With the kernel of kernels/activations/gelu.cc. */
 function ownGelu(x: Tensor): Tensor {
   return differentiable(
     [x],

@@ -98,12 +98,12 @@ function opsOf(x: Tensor): (typeof OPS)[2 | 3] {
 }
 
 /**
- * The largest product of channels and filters, by the rank of the filter, that kernels/winograd.cc does well: it makes the filter 4 times as
- * large, and that of an image has to stay in a core's second cache; of a volume a part of it serves more pixels at once.
+ * The largest product of channels and filters, by the rank of the filter, that kernels/convolutions/winograd.cc does well: it makes the
+ * filter 4 times as large, and that of an image has to stay in a core's second cache; of a volume a part of it serves more pixels at once.
  */
 const LARGEST: Readonly<Record<number, number>> = { 4: 8192, 5: 36864 };
 
-/** Whether kernels/winograd.cc does a convolution, and well. */
+/** Whether kernels/convolutions/winograd.cc does a convolution, and well. */
 export function isForOwnKernels(weight: Tensor, { stride = 1, padding = 0, dilation = 1 }: ConvolutionWindow): boolean {
   const axes = weight.rank - 2;
   const all = (values: PerAxis, wanted: number) => perAxis(values, axes).every((value) => value === wanted);
@@ -114,7 +114,7 @@ export function isForOwnKernels(weight: Tensor, { stride = 1, padding = 0, dilat
   return fits && all(weight.shape.slice(0, axes), 3);
 }
 
-/** With the kernels of kernels/convolution.cc: 3 x 3 or 3 x 3 x 3, stride 1, padding 1. */
+/** With the kernels of kernels/convolutions/convolution.cc: 3 x 3 or 3 x 3 x 3, stride 1, padding 1. */
 function ownConvolution(x: Tensor, weight: Tensor): Tensor {
   return differentiable(
     [x, weight],
@@ -132,7 +132,7 @@ function ownConvolution(x: Tensor, weight: Tensor): Tensor {
   );
 }
 
-/** A convolution between a fine grid and a coarse one, with the kernels of kernels/volume_convolution.cc. */
+/** A convolution between a fine grid and a coarse one, with the kernels of kernels/convolutions/volume_convolution.cc. */
 interface Grids {
   /** Sides of the volumes. */
   readonly fine: readonly number[];
@@ -141,7 +141,10 @@ interface Grids {
   readonly padding: readonly number[];
 }
 
-/** Whether kernels/volume_convolution.cc does a convolution: it knows no products of bfloat16, which TensorFlow's kernels are faster with. */
+/**
+ * Whether kernels/convolutions/volume_convolution.cc does a convolution: it knows no products of bfloat16, which TensorFlow's kernels are
+ * faster with.
+ */
 function isForOwnVolumeKernels(weight: Tensor): boolean {
   return (
     useOwnKernels() &&

@@ -1,5 +1,6 @@
-// The dense block of DenseNet (Huang et al., https://arxiv.org/abs/1608.06993) for training, by the kernels of kernels/dense_layer.cc: one
-// function with a gradient of its own, so that those of the features are added up in place instead of kept for each layer that reads them.
+// The dense block of DenseNet (Huang et al., https://arxiv.org/abs/1608.06993) for training, by the kernels of
+// kernels/products/dense_layer.cc: one function with a gradient of its own, so that those of the features are added up in place instead of
+// kept for each layer that reads them.
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { isForOwnKernels } from './convolution';
 import { type Affine, momentsOf, type Statistics } from './normalization';
@@ -47,7 +48,7 @@ const lists = (features: readonly Feature[]): Tensor[] => [
 
 const runningOf = ({ running }: TrainedNorm): Tensor[] => [running.mean, running.variance];
 
-/** Whether kernels/dense_layer.cc does a block with these layers of [N, H, W, C]: it takes multiples of 16 channels. */
+/** Whether kernels/products/dense_layer.cc does a block with these layers of [N, H, W, C]: it takes multiples of 16 channels. */
 export function isDenseBlockForOwnKernels(x: Tensor, layers: readonly DenseLayer[]): boolean {
   const STRIP = 16;
   const channels = (x.shape.at(-1) as number) % STRIP === 0;

@@ -30,7 +30,7 @@ export function groupNorm(x: Tensor, scale: Tensor, offset: Tensor, options: Gro
   return slope === 1 ? y : prelu(y, slope);
 }
 
-/** With the kernels of kernels/group_norm.cc. */
+/** With the kernels of kernels/norms/group_norm.cc. */
 function ownGroupNorm(x: Tensor, scale: Tensor, offset: Tensor, slope: Tensor, groups: number, epsilon: number) {
   const attributes = { T: float32, groups: int(groups) };
   return differentiable(

@@ -2,8 +2,8 @@
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { tf } from '../native/tensorflow';
 import { gelu as geluOf, softmax } from './activation';
-import { reshape, transpose } from './layout';
-import { differentiable, filled, float32, op, ops } from './op';
+import { crop, reshape, transpose } from './layout';
+import { differentiable, filled, float32, int, int32, op, ops, vector } from './op';
 import { useOwnKernels } from './own-kernels';
 
 function matMul(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean): Tensor {
@@ -61,7 +61,7 @@ function tensorflowLinear(x: Tensor, weight: Tensor, bias: Tensor | undefined): 
   return x.rank === 2 ? y : reshape(y, [-1, ...x.shape.slice(1, -1), outputs]);
 }
 
-/** With the kernels of kernels/linear.cc. */
+/** With the kernels of kernels/products/linear.cc. */
 function ownLinear(x: Tensor, weight: Tensor, bias: Tensor | undefined, gelu: boolean): Tensor {
   const attributes = { T: float32, gelu };
   return differentiable<Tensor[]>(
@@ -100,40 +100,45 @@ function batchProduct(a: Tensor, b: Tensor, adjointB: boolean): Tensor {
   );
 }
 
-/** Told of the weights of attention, [N, heads, S, S], as they are computed. */
+/** Told of the weights of attention, [N, heads, queries, S], as they are computed. */
 export type SeeAttention = (weights: Tensor) => void;
+
+export interface AttentionOptions {
+  /** How many tokens ask, the first ones: where nothing looks at what the others would find. @default all */
+  readonly queries?: number;
+  /** What is applied to the attention weights [N, heads, queries, S], dropout say. @default none */
+  readonly change?: (weights: Tensor) => Tensor;
+  /** Gives the weights of the scores [N, heads, queries, S]. @default their softmax */
+  readonly attend?: (scores: Tensor) => Tensor;
+}
 
 /**
  * Multi-head scaled dot-product self-attention (Vaswani et al., https://arxiv.org/abs/1706.03762). Where neither its scores nor its weights
  * are asked for, the own kernel never stores them.
  *
  * @param qkv queries, keys and values side by side, each head after head: [N, S, 3 * heads * d]
- * @param change what is applied to the attention weights, dropout say @default none
- * @param attend gives the weights of the scores [N, heads, S, S] @default their softmax
- * @returns [N, S, heads * d]
+ * @returns [N, queries, heads * d]
  */
-export function selfAttention(
-  qkv: Tensor,
-  heads: number,
-  change?: (weights: Tensor) => Tensor,
-  attend?: (scores: Tensor) => Tensor,
-): Tensor {
+export function selfAttention(qkv: Tensor, heads: number, options: AttentionOptions = {}): Tensor {
   const [, length, width] = qkv.shape as [number, number, number];
+  const { queries = length, change, attend } = options;
   const size = width / 3 / heads;
   const parts = reshape(qkv, [-1, length, 3, heads, size]);
   const fused = useOwnKernels() && change === undefined && attend === undefined;
-  const mixed = fused ? ownAttention(parts) : tensorflowAttention(parts, change, attend);
-  return reshape(mixed, [-1, length, heads * size]);
+  const mixed = fused ? ownAttention(parts, queries) : tensorflowAttention(parts, { ...options, queries });
+  return reshape(mixed, [-1, queries, heads * size]);
 }
 
-/** With the kernels of kernels/attention.cc. @param qkv [N, S, 3, heads, d] @returns [N, S, heads, d] */
-function ownAttention(qkv: Tensor): Tensor {
+/** With the kernels of kernels/products/attention.cc. @param qkv [N, S, 3, heads, d] @returns [N, queries, heads, d] */
+function ownAttention(qkv: Tensor, queries: number): Tensor {
+  const [count, , , heads, size] = qkv.shape as [number, number, number, number, number];
   return differentiable(
     [qkv],
     ([qkv], save) => {
-      const [y, level] = ops('ScanlineAttention', [qkv], { T: float32 }, 2) as [Tensor, Tensor];
+      const [y, level] = ops('ScanlineAttention', [qkv], { T: float32, queries: int(queries) }, 2) as [Tensor, Tensor];
       save([qkv, y, level]);
-      return y;
+      // which tells the graph the shape of y
+      return op('Reshape', [y, vector([count, queries, heads, size])], { T: float32, Tshape: int32 });
     },
     (dy, saved) => [op('ScanlineAttentionGrad', [dy, ...saved], { T: float32 })],
   );
@@ -141,11 +146,11 @@ function ownAttention(qkv: Tensor): Tensor {
 
 function tensorflowAttention(
   qkv: Tensor,
-  change: (weights: Tensor) => Tensor = (weights) => weights,
-  attend: (scores: Tensor) => Tensor = softmax,
+  { queries, change = (weights) => weights, attend = softmax }: AttentionOptions & { readonly queries: number },
 ): Tensor {
-  const size = qkv.shape.at(-1) as number;
-  const [queries, keys, values] = tf.unstack(transpose(qkv, [2, 0, 3, 1, 4]), 0) as [Tensor, Tensor, Tensor];
-  const weights = attend(batchProduct(queries.mul(1 / Math.sqrt(size)), keys, true));
+  const [heads, size] = qkv.shape.slice(-2) as [number, number];
+  const [all, keys, values] = tf.unstack(transpose(qkv, [2, 0, 3, 1, 4]), 0) as [Tensor, Tensor, Tensor];
+  const asking = crop(all, [heads, queries]);
+  const weights = attend(batchProduct(asking.mul(1 / Math.sqrt(size)), keys, true));
   return transpose(batchProduct(change(weights), values, false), [0, 2, 1, 3]);
 }

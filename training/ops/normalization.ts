@@ -96,7 +96,7 @@ export function momentsOf(x: Tensor): Statistics {
   return known;
 }
 
-/** With the kernels of kernels/batch_norm.cc, for training: the list is never concatenated. */
+/** With the kernels of kernels/norms/batch_norm.cc, for training: the list is never concatenated. */
 function ownBatchNorm(
   list: readonly Tensor[],
   { scale, offset }: Affine,
@@ -163,7 +163,7 @@ export function layerNorm(x: Tensor, scale: Tensor, offset: Tensor, epsilon = 1e
   return useOwnKernels() ? ownLayerNorm(x, scale, offset, epsilon) : tensorflowLayerNorm(x, scale, offset, epsilon);
 }
 
-/** With the kernel of kernels/layer_norm.cc. */
+/** With the kernel of kernels/norms/layer_norm.cc. */
 function ownLayerNorm(x: Tensor, scale: Tensor, offset: Tensor, epsilon: number): Tensor {
   return differentiable(
     [x, scale, offset],

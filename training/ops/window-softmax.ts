@@ -22,7 +22,7 @@ export function windowSoftmax(scores: Tensor, bias: Tensor, regions?: readonly (
 
 type Regions = Parameters<typeof windowSoftmax>[2];
 
-/** With the kernels of kernels/window_softmax.cc. */
+/** With the kernels of kernels/activations/window_softmax.cc. */
 function ownWindowSoftmax(scores: Tensor, bias: Tensor, regions: Regions): Tensor {
   const tokens = bias.shape.at(-1) as number;
   const windows = regions ?? [new Array<number>(tokens).fill(0)];

@@ -1,6 +1,6 @@
 // C++ files are compiled once, and again when they or their headers change.
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, test } from 'node:test';
 import { CompilerError, compileObjects } from '../../../training/native/objects';
@@ -14,8 +14,9 @@ const compile = (flags: readonly string[] = []) => compileObjects(sources, flags
 beforeEach(() => {
   folder = temporaryFolder();
   write('constant.h', 'const int kConstant = 1;\n');
-  write('loops.h', '#include "constant.h"\n');
-  write('first.cc', '#define LOOPS "loops.h"\n#include LOOPS\nint First() { return kConstant; }\n');
+  mkdirSync(join(folder, 'loops'));
+  write('loops/loops.h', '#include "../constant.h"\n');
+  write('first.cc', '#define LOOPS "loops/loops.h"\n#include LOOPS\nint First() { return kConstant; }\n');
   write('second.cc', 'int Second() { return 2; }\n');
   sources = ['first.cc', 'second.cc'].map((name) => join(folder, name));
 });

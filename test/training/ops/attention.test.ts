@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { native, tf } from '../../../training/native/tensorflow';
 import { selfAttention } from '../../../training/ops/linear';
-import { float32, ops } from '../../../training/ops/op';
+import { float32, int, ops } from '../../../training/ops/op';
 import { withTensorflowOpsOnly } from '../../../training/ops/own-kernels';
 import { assertAlike, assertGradientsAreSlopes, evaluate, largest, normal } from './gradients';
 import { rounded, runKernel } from './kernel';
@@ -19,30 +19,34 @@ const SHAPES = [
   { samples: 2, tokens: 65, heads: 2, size: 32 },
   { samples: 1, tokens: 257, heads: 2, size: 64 },
   { samples: 1, tokens: 40, heads: 2, size: 36 },
+  // the first tokens alone: one, and a panel and more
+  { samples: 2, tokens: 65, heads: 2, size: 32, queries: 1 },
+  { samples: 2, tokens: 65, heads: 2, size: 20, queries: 35 },
 ];
 
-for (const { samples, tokens, heads, size } of SHAPES) {
-  const what = `attention of ${heads} heads of ${size} over ${tokens} tokens`;
+for (const { samples, tokens, heads, size, queries = tokens } of SHAPES) {
+  const what = `attention of ${heads} heads of ${size}, by ${queries} of ${tokens} tokens,`;
 
   test(`${what} is what TensorFlow's ops give, with its gradient`, () => {
     const qkv = normal([samples, tokens, 3 * heads * size], 1, 0, 1.5);
-    const dy = normal([samples, tokens, heads * size], 2);
-    const attention = (x: Tensor) => selfAttention(x, heads);
+    const dy = normal([samples, queries, heads * size], 2);
+    const attention = (x: Tensor) => selfAttention(x, heads, { queries });
     const expected = withTensorflowOpsOnly(() => evaluate(attention, [qkv], dy));
     assertAlike(evaluate(attention, [qkv], dy), expected, 5e-6);
   });
 
   test(`${what} in bfloat16 is that in float32, but for the rounding of its factors`, async () => {
     const qkv = normal([samples, tokens, 3, heads, size], 3);
-    const dy = normal([samples, tokens, heads, size], 4);
-    const [y, level] = ops('ScanlineAttention', [qkv], { T: float32 }, 2) as [Tensor, Tensor];
-    const kernels = {
-      ScanlineAttention: [rounded(qkv)],
-      ScanlineAttentionGrad: [rounded(dy), rounded(qkv), rounded(y), level],
-    };
-    for (const [name, given] of Object.entries(kernels)) {
-      const full = await runKernel(name, given, {}, 'float32');
-      const half = await runKernel(name, given, {}, 'bfloat16');
+    const dy = normal([samples, queries, heads, size], 4);
+    const asked = { queries: int(queries) };
+    const [y, level] = ops('ScanlineAttention', [qkv], { T: float32, ...asked }, 2) as [Tensor, Tensor];
+    const kernels = [
+      { name: 'ScanlineAttention', given: [rounded(qkv)], attributes: asked },
+      { name: 'ScanlineAttentionGrad', given: [rounded(dy), rounded(qkv), rounded(y), level], attributes: {} },
+    ];
+    for (const { name, given, attributes } of kernels) {
+      const full = await runKernel(name, given, attributes, 'float32');
+      const half = await runKernel(name, given, attributes, 'bfloat16');
       for (const [i, values] of half.values.entries()) {
         const expected = full.values[i] as Float32Array;
         const worst = largest(values.map((value, j) => value - (expected[j] as number)));
@@ -55,8 +59,16 @@ for (const { samples, tokens, heads, size } of SHAPES) {
   });
 }
 
-test('the gradient of attention is the slope of its value', () => {
-  assertGradientsAreSlopes((x: Tensor) => selfAttention(x, 2), [normal([1, 3, 12], 5)]);
+for (const queries of [3, 1]) {
+  test(`the gradient of attention is the slope of its value, by ${queries} of 3 tokens`, () => {
+    assertGradientsAreSlopes((x: Tensor) => selfAttention(x, 2, { queries }), [normal([1, 3, 12], 5)]);
+  });
+}
+
+test('what the first tokens find does not depend on how many others ask', () => {
+  const qkv = normal([2, 20, 3 * 8], 6);
+  const all = selfAttention(qkv, 2);
+  assert.deepEqual(selfAttention(qkv, 2, { queries: 1 }).dataSync(), all.slice([0, 0, 0], [2, 1, 8]).dataSync());
 });
 
 test('scores that are far apart give the largest all of the weight', () => {
@@ -79,11 +91,20 @@ const [qkv, y, level] = [tf.ones([2, 5, 3, 1, 4]), tf.ones([2, 5, 1, 4]), tf.one
 for (const [name, inputs, message] of [
   ['ScanlineAttention', [tf.ones([2, 5, 12])], /qkv is to be queries, keys and values/],
   ['ScanlineAttention', [tf.ones([2, 5, 2, 1, 4])], /qkv is to be queries, keys and values/],
-  ['ScanlineAttentionGrad', [tf.ones([2, 4, 1, 4]), qkv, y, level], /dy has 8 x 4 values; it takes 10 x 4/],
+  ['ScanlineAttentionGrad', [tf.ones([2, 5, 1, 3]), qkv, y, level], /dy has 10 x 3 values; it takes 10 x 4/],
   ['ScanlineAttentionGrad', [y, qkv, tf.ones([2, 5, 1, 3]), level], /y has 10 x 3 values; it takes 10 x 4/],
   ['ScanlineAttentionGrad', [y, qkv, y, tf.ones([2, 5, 2])], /level has 10 x 2 values; it takes 10 x 1/],
 ] as const) {
   test(`${name} refuses inputs that do not agree: ${message.source}`, () => {
-    assert.throws(() => ops(name, inputs, { T: float32 }, name === 'ScanlineAttention' ? 2 : 1), message);
+    const isGrad = name === 'ScanlineAttentionGrad';
+    const attributes = { T: float32, ...(!isGrad && { queries: int(5) }) };
+    assert.throws(() => ops(name, inputs, attributes, isGrad ? 1 : 2), message);
+  });
+}
+
+for (const queries of [0, 6]) {
+  test(`${queries} of 5 tokens cannot ask`, () => {
+    const ask = () => ops('ScanlineAttention', [qkv], { T: float32, queries: int(queries) }, 2);
+    assert.throws(ask, new RegExp(`${queries} tokens are to ask; of 5 it can be 1 to 5`));
   });
 }

@@ -21,22 +21,24 @@ const learned =
     groupNorm(x, scale, offset, { groups, slope });
 
 // more rows than a block, in rows that are no whole number of tiles; channels that are fewer, as many and more than a strip holds, and rows
-// that can be seen as half as many of twice the width, and that cannot
-for (const { size, channels, groups } of [
+// that can be seen as half as many of twice the width, and that cannot; and values whose variance is a tenth of epsilon
+for (const { size, channels, groups, spread = 1 } of [
   { size: [2, 83, 97], channels: 16, groups: 8 },
   { size: [2, 83, 97], channels: 8, groups: 8 },
   { size: [3, 84, 98], channels: 4, groups: 2 },
   { size: [2, 40, 41], channels: 40, groups: 4 },
   { size: [2, 3, 2, 5], channels: 3, groups: 1 },
+  { size: [2, 9, 10], channels: 6, groups: 3, spread: 5e-4 },
 ]) {
   for (const slope of [0, 1, 0.25]) {
-    test(`groupNorm of [${size}] x ${channels} in ${groups} groups, slope ${slope}, is what TensorFlow's ops give`, () => {
-      const x = normal([...size, channels], 1, 3, 2);
+    const what = `[${size}] x ${channels} in ${groups} groups, slope ${slope}, ${spread} times as large`;
+    test(`groupNorm of ${what}, is what TensorFlow's ops give`, () => {
+      const x = normal([...size, channels], 1, 3, 2).mul(spread);
       const inputs: [Tensor, Tensor, Tensor, Tensor] = [x, ...affineOf(channels), tf.scalar(slope)];
       const y = withTensorflowOpsOnly(() => learned(groups)(...inputs));
       // zero wherever rounding could decide whether a value is negative; else so that no sum is what rounding leaves of large terms
       const dy = normal(x.shape, 2, 0.5)
-        .add(x.sub(3).div(4))
+        .add(x.div(spread).sub(3).div(4))
         .mul(
           y
             .div(slope || 1)

@@ -3,6 +3,7 @@
 
 #include "../kernels/kernel.h"
 #include "../kernels/parallel.h"
+#include "../kernels/vectors/family.h"
 #include "graph.h"
 #include "session.h"
 
@@ -30,9 +31,16 @@ static void SetKernelThreads(const Napi::CallbackInfo& info) {
   scanline::SetKernelThreads(info[0].As<Napi::Number>().Int32Value());
 }
 
+static Napi::Array Families(Napi::Env env) {
+  Napi::Array names = Napi::Array::New(env);
+  for (const std::string& name : scanline::Families()) names.Set(names.Length(), name);
+  return names;
+}
+
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   RegisterKernels();
   exports.Set("setKernelThreads", Napi::Function::New<SetKernelThreads>(env, "setKernelThreads"));
+  exports.Set("families", Families(env));
   exports.Set("Graph", scanline::Graph::Define(env));
   exports.Set("Session", scanline::Session::Define(env));
   return exports;

@@ -1,4 +1,4 @@
-// What the kernels here share: registration of an op with TensorFlow, and access to its inputs, outputs and attributes.
+// What all kernels share: registration of an op with TensorFlow, and access to its inputs, outputs and attributes.
 #pragma once
 #include <tensorflow/c/kernels.h>
 #include <tensorflow/c/ops.h>
@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "numeric.h"
+#include "vectors/numeric.h"
 
 namespace scanline {
 
