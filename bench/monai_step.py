@@ -17,7 +17,7 @@ from monai.networks.nets import DenseNet121, SegResNet, SwinUNETR, UNet, ViT
 # einops, within SwinUNETR, takes every name in here for a framework that is loaded
 del sys.modules["tensorflow"]
 
-sys.path.append(str(Path(__file__).parent.parent / "test" / "oracle"))
+sys.path.append(str(Path(__file__).parent.parent / "test" / "oracle" / "training"))
 from conv_stem_vit import ConvStemViT
 
 name, batch, size, precision, layout, threads = sys.argv[1:]

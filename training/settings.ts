@@ -2,7 +2,16 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parse as parseYaml } from 'yaml';
 import { UserError } from './errors';
-import { type GivenValue, type Hyperparameters, resolveHyperparameters, SPECS, suggestion } from './hyperparameters';
+import {
+  type GivenValue,
+  type Hyperparameters,
+  METRICS,
+  type MetricSpec,
+  resolveHyperparameters,
+  SPECS,
+  suggestion,
+  taskOf,
+} from './hyperparameters';
 
 /** Where values come from, weakest first. */
 export interface Sources {
@@ -107,6 +116,19 @@ function readEnvironment(environment: Sources['environment'] = {}): Record<strin
   );
 }
 
+/** What is wrong with a metric to monitor that trainings of the network do not have. */
+function unmeasured({ model_name, monitor }: Hyperparameters): string[] {
+  const task = taskOf(model_name);
+  const isOf = (metric: MetricSpec) => metric.task === undefined || metric.task === task;
+  const asked = METRICS.find(({ name }) => name === monitor);
+  // a network that there is not is refused elsewhere, and undefined here
+  if (asked === undefined || model_name === undefined || isOf(asked)) return [];
+  const measured = METRICS.filter((metric) => metric.name.startsWith('valid_') && isOf(metric)).map(({ name }) => name);
+  return [
+    `monitor is ${monitor}, which ${task} does not measure; allowed with ${model_name} is one of auto, ${measured.join(', ')}`,
+  ];
+}
+
 /**
  * The hyperparameters from all sources: the command line wins over SM_HP_*, that over hyperparameters.json, that over the YAML file.
  *
@@ -121,7 +143,7 @@ export function readHyperparameters(sources: Sources): Hyperparameters {
     flatten(sources.given ?? {}, COMMAND_LINE, defects),
   ];
   const { values, defects: wrong } = resolveHyperparameters(new Map(layers.flatMap((layer) => [...layer])));
-  defects.push(...wrong);
+  defects.push(...wrong, ...unmeasured(values));
   if (defects.length > 0) {
     throw new UserError(
       `${defects.length === 1 ? 'a hyperparameter is' : `${defects.length} hyperparameters are`} wrong:\n${defects.map((defect) => `  - ${defect}`).join('\n')}`,

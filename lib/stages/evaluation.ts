@@ -11,8 +11,8 @@ import {
   type PropertyFile,
   type Text,
 } from '../pipeline';
-import { checkS3Uri, refusals } from './checks/checks';
-import { PipelineStage } from './pipeline-stage';
+import { refusals } from './checks/checks';
+import { PipelineStage, whereOf } from './pipeline-stage';
 import {
   checkProcessing,
   network,
@@ -22,7 +22,7 @@ import {
   processingOutput,
   s3Input,
 } from './processing';
-import { type TrainedModel, whereOf } from './training/training-stage';
+import type { TrainedModel } from './training/training-stage';
 
 /** Which model is evaluated, on what. */
 export interface EvaluationProps extends ProcessingSettings {
@@ -69,11 +69,8 @@ export class Evaluation extends PipelineStage {
   constructor(scope: Construct, id: string, props: EvaluationProps) {
     super(scope, id);
     this.task = props.training.task;
-    const findings = refusals(whereOf(this), (refuse) => {
-      checkProcessing(props, refuse);
-      checkS3Uri('test', props.test, refuse);
-      checkS3Uri('output', props.output, refuse);
-    });
+    const { test, output } = props;
+    const findings = refusals(whereOf(this), (refuse) => checkProcessing(props, { test, output }, refuse));
     if (findings.length > 0) throw new PipelineError(this.node.path, findings);
     this.step = new ProcessingStep(id, {
       arguments: {
@@ -84,11 +81,8 @@ export class Evaluation extends PipelineStage {
           ContainerArguments: Object.entries(FOLDERS).flatMap(([name, folder]) => [`--${name}`, folder]),
         },
         RoleArn: props.role.roleArn,
-        ProcessingInputs: [
-          s3Input('model', props.training.model, FOLDERS.model),
-          s3Input('test', props.test, FOLDERS.data),
-        ],
-        ProcessingOutputConfig: outputs(props, [processingOutput('evaluation', props.output, FOLDERS.output)]),
+        ProcessingInputs: [s3Input('model', props.training.model, FOLDERS.model), s3Input('test', test, FOLDERS.data)],
+        ProcessingOutputConfig: outputs(props, [processingOutput('evaluation', output, FOLDERS.output)]),
         NetworkConfig: network(props),
       },
       propertyFiles: [REPORT],

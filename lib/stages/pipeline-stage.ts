@@ -39,6 +39,11 @@ export function stepMetric(step: Step, metricName: string, props: MetricOptions 
   });
 }
 
+/** How a finding names a stage. */
+export function whereOf({ node }: PipelineStage): string {
+  return `step ${node.id} at ${node.path}`;
+}
+
 /** A stage with a step, and the metrics of it. */
 export abstract class PipelineStage extends Construct {
   /** The step of the pipeline. */

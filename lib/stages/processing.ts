@@ -8,7 +8,7 @@ import type {
 } from '@aws-sdk/client-sagemaker';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { join, type Resolvable, type Text } from '../pipeline';
-import { checkInstanceType, checkWhole, type Refuse } from './checks/checks';
+import { checkInstanceType, checkS3Uri, checkWhole, type Refuse } from './checks/checks';
 import { hasLocalDisks } from './checks/local-disks';
 
 export interface ProcessingSettings {
@@ -25,10 +25,19 @@ export interface ProcessingSettings {
   readonly networkIsolation?: boolean;
 }
 
-/** What is wrong with the settings. */
-export function checkProcessing({ instanceType, volumeSize }: ProcessingSettings, refuse: Refuse): void {
+/**
+ * What is wrong with the settings.
+ *
+ * @param uris the S3 URIs that the stage takes, by the names of their props
+ */
+export function checkProcessing(
+  { instanceType, volumeSize }: ProcessingSettings,
+  uris: Readonly<Record<string, Text>>,
+  refuse: Refuse,
+): void {
   checkInstanceType('instanceType', instanceType, refuse);
   checkWhole('volumeSize', volumeSize, [1, 16_384], refuse);
+  for (const [prop, uri] of Object.entries(uris)) checkS3Uri(prop, uri, refuse);
 }
 
 /** What a job that does not share its work runs on. */

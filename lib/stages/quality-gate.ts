@@ -13,7 +13,7 @@ import {
 } from '../pipeline';
 import { type Refuse, refusals } from './checks/checks';
 import { isShare } from './evaluation';
-import { PipelineStage } from './pipeline-stage';
+import { PipelineStage, whereOf } from './pipeline-stage';
 
 /** What is asked of a model. */
 export interface QualityGateProps {
@@ -49,7 +49,7 @@ export class QualityGate extends PipelineStage {
   /** @throws PipelineError where the metric cannot come to what is asked for */
   constructor(scope: Construct, id: string, props: QualityGateProps) {
     super(scope, id);
-    const findings = refusals(`step ${id} at ${this.node.path}`, (refuse) => checkAtLeast(props, refuse));
+    const findings = refusals(whereOf(this), (refuse) => checkAtLeast(props, refuse));
     if (findings.length > 0) throw new PipelineError(this.node.path, findings);
     const { metric, metricName, atLeast } = props;
     const threshold = typeof atLeast === 'number' ? String(atLeast) : atLeast;

@@ -4,8 +4,8 @@ import type { IRole } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import { type Expression, PipelineError, ProcessingStep, type Text } from '../pipeline';
 import type { ByocImage } from './byoc-image';
-import { checkOneOf, checkS3Uri, checkWhole, type Refuse, refusals } from './checks/checks';
-import { PipelineStage } from './pipeline-stage';
+import { checkOneOf, checkWhole, type Refuse, refusals } from './checks/checks';
+import { PipelineStage, whereOf } from './pipeline-stage';
 import {
   checkProcessing,
   network,
@@ -94,19 +94,16 @@ export class Split extends PipelineStage {
   /** @throws PipelineError naming all that is wrong with the stage */
   constructor(scope: Construct, id: string, props: SplitProps) {
     super(scope, id);
-    const where = `step ${id} at ${this.node.path}`;
+    const where = whereOf(this);
+    const { data, output } = props;
     const findings = [
       ...checkSplit(where, props),
-      ...refusals(where, (refuse) => {
-        checkProcessing(props, refuse);
-        checkS3Uri('data', props.data, refuse);
-        checkS3Uri('output', props.output, refuse);
-      }),
+      ...refusals(where, (refuse) => checkProcessing(props, { data, output }, refuse)),
     ];
     if (findings.length > 0) throw new PipelineError(this.node.path, findings);
     const { fractions = [0.7, 0.15, 0.15], strategy = 'stratified', seed = 0, groupBy } = props;
     const options = { ...FOLDERS, fractions: fractions.join(), strategy, seed: String(seed), 'group-by': groupBy };
-    const { data, ...parts } = FOLDERS;
+    const { data: input, ...parts } = FOLDERS;
     this.step = new ProcessingStep(id, {
       arguments: {
         ProcessingResources: oneInstance(props),
@@ -118,10 +115,10 @@ export class Split extends PipelineStage {
           }),
         },
         RoleArn: props.role.roleArn,
-        ProcessingInputs: [s3Input('data', props.data, data)],
+        ProcessingInputs: [s3Input('data', data, input)],
         ProcessingOutputConfig: outputs(
           props,
-          Object.entries(parts).map(([name, folder]) => processingOutput(name, props.output, folder)),
+          Object.entries(parts).map(([name, folder]) => processingOutput(name, output, folder)),
         ),
         NetworkConfig: network(props),
       },

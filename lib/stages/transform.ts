@@ -31,9 +31,8 @@ import {
 } from './checks/checks';
 import { knownText } from './checks/known-text';
 import { hasLocalDisks } from './checks/local-disks';
-import { PipelineStage } from './pipeline-stage';
+import { PipelineStage, whereOf } from './pipeline-stage';
 import { DEFAULT_INSTANCE_TYPE, RETRY_ON_CAPACITY } from './training/training-settings';
-import { whereOf } from './training/training-stage';
 
 /** What a model is run over, and how. */
 export interface TransformProps {

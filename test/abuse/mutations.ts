@@ -13,7 +13,7 @@ export interface Seed {
   readonly bytes: Buffer;
 }
 
-/** Scans that pydicom and nibabel wrote (test/oracle/scan_fixtures.py). */
+/** Scans that pydicom and nibabel wrote (test/oracle/training/scan_fixtures.py). */
 function scan(type: string, name: string): Seed {
   return { type, bytes: readFileSync(join(packageRoot, 'test', 'fixtures', 'scans', name)) };
 }

@@ -1,6 +1,6 @@
 // scanline train as people use and misuse it: what is refused together, what Ctrl-C leaves, what a second run says.
 import assert from 'node:assert/strict';
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { listCheckpoints } from '../../training/engine/checkpoints/checkpoint-list';
@@ -35,6 +35,23 @@ test('a word that belongs to no option is refused', async () => {
     const { status, stderr } = await scanline('train', '--data', data, '--out', temporaryFolder(), ...before, 'images');
     assert.equal(status, 1);
     assert.match(stderr, /'images' belongs to no option/);
+  }
+});
+
+test('a training that is refused leaves no logs behind, whatever it is refused for', async () => {
+  const out = temporaryFolder();
+  const none = join(out, 'nowhere.safetensors');
+  for (const [wrong, told] of [
+    ['--batch_size=0', /batch_size is "0"/],
+    ['--loss=dice', /loss is dice, which compares regions/],
+    ['--class_weights=1,2,3', /class_weights has 3 numbers/],
+    [`--pretrained=${none}`, /there are no weights .*nowhere\.safetensors/],
+    ['--use_wandb=true', /use_wandb is true, but there is no key/],
+  ] as const) {
+    const args = ['train', '--data', data, '--out', out, ...TINY, wrong];
+    const { stderr } = await start('bin/scanline.js', args, { WANDB_API_KEY: '' }).ended;
+    assert.match(stderr, told);
+    assert.deepEqual(readdirSync(out), [], wrong);
   }
 });
 

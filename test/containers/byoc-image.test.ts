@@ -1,6 +1,7 @@
-// The images' manifests, lockfiles and build context, without building them; byoc.sh and script-mode-image.ts build and run them.
+// The images' recipe, manifests, lockfiles and build context, without building them; byoc.sh and script-mode-image.ts build and run them.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -33,6 +34,16 @@ function importsOf(...rooms: string[]): string[] {
     .map((name) => name.split('/', name.startsWith('@') ? 2 : 1).join('/'));
   return [...new Set(imports)].sort();
 }
+
+const LINTER = join(packageRoot, '.oracle', 'bin', 'hadolint');
+const withoutLinter = existsSync(LINTER) ? false : 'hadolint is not installed: `npm run oracle` does it';
+
+test('hadolint finds nothing in the recipe', { skip: withoutLinter }, () => {
+  const { status, stdout, stderr } = spawnSync(LINTER, [join(packageRoot, 'containers', 'byoc', 'Dockerfile')], {
+    encoding: 'utf8',
+  });
+  assert.deepEqual({ status, found: stdout + stderr }, { status: 0, found: '' });
+});
 
 const dependenciesOf = (image: string) => Object.keys(readJson('containers', image, 'package.json').dependencies);
 

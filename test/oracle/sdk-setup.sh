@@ -4,4 +4,4 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 [ -x .oracle-sagemaker/bin/python ] || python3 -m venv .oracle-sagemaker
 .oracle-sagemaker/bin/pip install --quiet --disable-pip-version-check 'sagemaker==2.257.7'
-echo "ready: .oracle-sagemaker/bin/python test/oracle/sagemaker_sdk FOLDER"
+echo "ready: .oracle-sagemaker/bin/python test/oracle/lib/sagemaker_sdk FOLDER"

@@ -40,6 +40,21 @@ test('without any source the defaults hold', () => {
   }
 });
 
+test('a metric that trainings of the network do not have is not monitored', () => {
+  const told = complaint({ given: { monitor: 'valid_dice', batch_size: 0 } });
+  assert.match(told, /2 hyperparameters are wrong/);
+  assert.match(
+    told,
+    /monitor is valid_dice, which classification does not measure; allowed with densenet121 is one of auto, valid_loss/,
+  );
+  assert.match(
+    complaint({ given: { model_name: 'unet', monitor: 'valid_auc' } }),
+    /one of auto, valid_loss, valid_dice, valid_iou$/m,
+  );
+  assert.doesNotMatch(complaint({ given: { model_name: 'none', monitor: 'valid_dice' } }), /monitor/);
+  assert.equal(readHyperparameters({ given: { model_name: 'unet', monitor: 'valid_iou' } }).monitor, 'valid_iou');
+});
+
 test('YAML may nest names in their sections, dot them, or give them alone', () => {
   const values = yaml('data:\n  batch_size: 8\n  img_size: [64, 48]\ntraining.optimizer: sgd\nnum-epochs: 7\n');
   const { batch_size, img_size, optimizer, num_epochs } = values;

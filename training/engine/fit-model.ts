@@ -75,18 +75,20 @@ export async function fitModel(
     momentum: h.momentum,
     rateFactor: ({ name }) => (parts.head.has(name) ? 1 : h.backbone_lr_factor),
   });
-  const updates = {
+  const updater = new Updater(runtime, model.trained, optimizer, {
     accumulate: h.accumulate_grad_batches,
     averageDecay: h.ema_decay,
     ...(h.gradient_clip_algorithm === 'norm' ? { clipNorm: h.gradient_clip_val } : { clipValue: h.gradient_clip_val }),
     ...(lossScale && { lossScale }),
-  };
-  const updater = new Updater(runtime, model.trained, optimizer, updates);
+  });
   // TensorFlow draws the weights on threads of its own while the step is recorded here
   const begun = isNew ? begin(runtime, model, updater, h.seed) : Promise.resolve();
   begun.catch(() => {});
   const step = new TrainingStep(runtime, model, updater, {
-    ...{ ...input, ...updates, loss: task.loss, seed: h.seed, checkpointing: h.gradient_checkpointing },
+    ...input,
+    loss: task.loss,
+    seed: h.seed,
+    checkpointing: h.gradient_checkpointing,
   });
   const count = parameterCount(network).toLocaleString('en');
   const still = frozen.size > 0 ? `, ${frozen.size} of ${network.parameters.length} tensors frozen` : '';

@@ -92,7 +92,7 @@ async function rehearse(options: FitOptions): Promise<FitResult> {
 
 async function run(options: FitOptions): Promise<FitResult> {
   requireWritable(options);
-  const console = new TrainingConsole(join(options.outputDir, options.hyperparameters.model_name, 'logs'));
+  const console = new TrainingConsole();
   const resources: Resource[] = [];
   let status: RunStatus = 'FAILED';
   try {
@@ -176,14 +176,16 @@ async function train(options: FitOptions, console: TrainingConsole, resources: R
         : `resumed from ${from}: epoch ${progress.epoch}, step ${progress.step}`,
     );
   }
-  const tensorboard = new TensorBoard(options.tensorBoardDir ?? join(output, 'logs', 'tensorboard'));
   // a rehearsal tells nobody
   const trackers = options.fastDevRun
     ? undefined
     : openTrackers(h, { folder: models, resume: from !== undefined, line });
   if (trackers) resources.push(trackers);
+  // not before: what is refused above leaves no logs behind
+  console.keep(join(output, 'logs'));
+  const tensorboard = new TensorBoard(options.tensorBoardDir ?? join(output, 'logs', 'tensorboard'));
   const system = new SystemMetrics();
-  let isPrepared = false;
+  const firstStep = progress.step;
   let outOfTime = false;
 
   while (progress.epoch <= epochs && progress.validationsWithoutImprovement < patience && !outOfTime) {
@@ -194,13 +196,12 @@ async function train(options: FitOptions, console: TrainingConsole, resources: R
       rate = rateAt(progress.update);
       const last = batch.number + 1 === task.train.batches;
       const running = step.run(batch, rate, progress.step, { update: progress.update, last });
-      if (!isPrepared) {
+      if (progress.step === firstStep) {
         running.catch(() => {});
         // here, while TensorFlow prepares the first step on threads of its own
         inference.record();
         const graph = model.graph();
         if (graph) tensorboard.graph(graph);
-        isPrepared = true;
       }
       const { loss, correct, ...done } = await running;
       const overflow = done.skipped && (lossScale?.state.scale ?? 0) >= 1;

@@ -4,12 +4,11 @@ import { type Program, type Runtime, scalar } from '../compiler/runtime';
 import { crossEntropy, deepSupervisionLoss, type Loss } from '../losses';
 import { tf } from '../native/tensorflow';
 import type { Model } from './model';
-import type { Optimizer } from './optimization/optimizers';
-import { type UpdateInput, type UpdateOptions, Updater } from './optimization/updater';
+import type { UpdateInput, Updater } from './optimization/updater';
 import type { NetworkInput } from './prediction/preprocessing';
 import type { TaskBatch } from './tasks/task';
 
-export interface StepOptions extends UpdateOptions, NetworkInput {
+export interface StepOptions extends NetworkInput {
   /** @default the cross-entropy */
   readonly loss?: Loss;
   /** Of the random numbers that the network draws. */
@@ -46,22 +45,18 @@ function countCorrect(logits: Tensor, labels: Tensor): Tensor {
 }
 
 export class TrainingStep {
-  readonly updater: Updater;
   /** Of a sample: none for a class, a volume's for a segmentation. */
   private readonly labelShape: readonly number[];
   private readonly program: Program<Input, 'loss' | 'correct' | 'finite'>;
 
-  /** @param mover what moves the weights; an optimizer alone gets an updater by the options */
   constructor(
     runtime: Runtime,
     model: Model,
-    mover: Optimizer | Updater,
+    readonly updater: Updater,
     private readonly options: StepOptions,
   ) {
-    const { sample, loss = crossEntropy, seed, prepare, checkpointing, ...updates } = options;
+    const { sample, loss = crossEntropy, seed, prepare, checkpointing } = options;
     this.labelShape = sample.length === 3 ? [] : sample.slice(0, -1);
-    const updater = mover instanceof Updater ? mover : new Updater(runtime, model.trained, mover, updates);
-    this.updater = updater;
     this.program = runtime.program(
       {
         pixels: { dtype: 'float32', shape: [-1, ...sample] },

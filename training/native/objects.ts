@@ -59,10 +59,15 @@ export async function compileObjects(
     for (let next = waiting.shift(); next; next = waiting.shift()) {
       if (existsSync(next.object)) continue;
       const partial = `${next.object}.${process.pid}`;
-      await gpp([...flags, '-c', next.source, '-o', partial]);
+      await gpp([...flags, '-c', next.source, '-o', partial]).catch((error) => {
+        // the others end what they are at, and begin nothing new
+        waiting.length = 0;
+        throw error;
+      });
       renameSync(partial, next.object);
     }
   };
-  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  const workers = await Promise.allSettled(Array.from({ length: availableParallelism() }, work));
+  for (const worker of workers) if (worker.status === 'rejected') throw worker.reason;
   return objects;
 }

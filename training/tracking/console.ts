@@ -32,26 +32,34 @@ function timestamp(): string {
 }
 
 export class TrainingConsole {
-  private readonly file: WriteStream;
+  private file: WriteStream | undefined;
+  /** What there was to keep before there was a file for it. */
+  private early = '';
   private bar: SingleBar | undefined;
   private lastLine = Date.now();
 
-  /** @param logFolder gets `log_{timestamp}/app.log` */
-  constructor(
-    logFolder: string,
-    private readonly output: NodeJS.WriteStream = process.stdout,
-  ) {
+  constructor(private readonly output: NodeJS.WriteStream = process.stdout) {}
+
+  /**
+   * Begins to keep all lines, those of before too.
+   *
+   * @param logFolder gets `log_{timestamp}/app.log`
+   */
+  keep(logFolder: string): void {
     const folder = join(logFolder, `log_${timestamp()}`);
     mkdirSync(folder, { recursive: true });
     this.file = createWriteStream(join(folder, 'app.log'), { flags: 'a' });
     // the log is not worth the training; what is, the checkpoint, tells of a full disk itself
     this.file.on('error', ({ message }) => this.output.write(`no more lines are kept in app.log: ${message}\n`));
+    this.file.write(this.early);
   }
 
   line(text: string): void {
     this.endBar();
     this.output.write(`${text}\n`);
-    if (this.file.writable) this.file.write(`${new Date().toISOString()} ${text}\n`);
+    const kept = `${new Date().toISOString()} ${text}\n`;
+    if (!this.file) this.early += kept;
+    else if (this.file.writable) this.file.write(kept);
   }
 
   /** Metrics as `name=value;`, the form that SageMaker's MetricDefinitions find. */
@@ -87,8 +95,9 @@ export class TrainingConsole {
   }
 
   /** Ends the log once all of it is written. */
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.endBar();
-    return new Promise((resolve) => this.file.end(() => resolve()));
+    const { file } = this;
+    if (file) await new Promise<void>((resolve) => file.end(() => resolve()));
   }
 }

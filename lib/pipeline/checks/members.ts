@@ -1,5 +1,5 @@
 // Which enumeration and which range of numbers a member of a request has: what the AWS SDK's schemas do not say at run time.
-// From botocore's service model of SageMaker, 2017-07-24; test/oracle/definitions.py tells what has changed since.
+// From botocore's service model of SageMaker, 2017-07-24; test/oracle/lib/definitions.py tells what has changed since.
 
 /** Enumeration of the AWS SDK for each member; `[]`: of the entries of a list. */
 export const ENUMERATIONS: Readonly<Record<string, string>> = {

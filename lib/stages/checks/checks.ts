@@ -40,14 +40,13 @@ export function checkWhole(
   refuse(prop, value, `a whole number ${allowed}`, 'give one in that range');
 }
 
-/** @param range the least and the most seconds, and how people are told of them */
+/** @param range the least and the most seconds, and how people are told of them @default in seconds */
 export function checkSeconds(
   prop: string,
   value: Duration | undefined,
-  range: readonly [least: number, most: number, inWords: string],
+  [least, most, inWords = `from ${least} to ${most}`]: readonly [least: number, most: number, inWords?: string],
   refuse: Refuse,
 ): void {
-  const [least, most, inWords] = range;
   const seconds = value && secondsOf(value);
   if (seconds === undefined || (Number.isInteger(seconds) && seconds >= least && seconds <= most)) return;
   refuse(prop, `${seconds} seconds`, `whole seconds, ${inWords}`, 'give a time in that range');

@@ -1,11 +1,11 @@
 // What SageMaker would refuse of an endpoint, or what would fail when it is asked, found at synth: all at once.
 import { Token } from 'aws-cdk-lib';
-import type { Finding } from '../../pipeline';
+import type { Finding, Text } from '../../pipeline';
 import { checkNetwork } from '../access/network';
-import { refusal, secondsOf } from '../checks/checks';
+import { checkS3Uri, checkSeconds, checkTags, checkWhole, type Refuse, refusal, secondsOf } from '../checks/checks';
 import { knownText } from '../checks/known-text';
 import { credentialsIn } from '../training/credentials';
-import { checkSeconds, checkVariants, checkWhole, NAME, type Refuse } from './check-variants';
+import { checkVariants, NAME } from './check-variants';
 import {
   DEFAULT_INTERVAL,
   type EndpointModel,
@@ -21,13 +21,11 @@ import {
 /** A variant whose model may be known only later. */
 export type CheckedVariant = VariantSettings & { readonly model?: EndpointModel };
 
-function checkS3Uri(prop: string, uri: string | undefined, refuse: Refuse): void {
-  const known = knownText(uri);
-  if (known !== undefined && !/^s3:\/\/[^/]+/.test(known)) {
-    refuse(prop, `'${known}'`, 'an S3 URI', 'give s3://BUCKET/PREFIX');
-  } else if (known !== undefined && known.length > 512) {
-    refuse(prop, `${known.length} characters`, '512', 'give a shorter prefix');
-  }
+/** Endpoints take shorter ones than jobs do. */
+function checkShortS3Uri(prop: string, uri: Text | undefined, refuse: Refuse): void {
+  checkS3Uri(prop, uri, refuse);
+  const { length } = knownText(uri) ?? '';
+  if (length > 512) refuse(prop, `${length} characters`, '512', 'give a shorter prefix');
 }
 
 /** Up to 10 of each, as the API writes them. */
@@ -43,14 +41,14 @@ function checkCapture(settings: EndpointSettings, refuse: Refuse): void {
   const { capture } = settings;
   if (!capture) return;
   const { percentage, modes = ['Input', 'Output'], destination } = capture;
-  checkWhole(refuse, 'capture.percentage', percentage, [0, 100]);
+  checkWhole('capture.percentage', percentage, [0, 100], refuse);
   const known = ['Input', 'Output', 'InputAndOutput'];
   const wrong = modes.filter((mode, index) => !known.includes(mode) || modes.indexOf(mode) !== index);
   if (modes.length === 0 || wrong.length > 0) {
     const given = modes.length === 0 ? 'empty' : wrong.join(', ');
     refuse('capture.modes', given, 'Input, Output and InputAndOutput, each once', 'leave modes out for both');
   }
-  checkS3Uri('capture.destination', destination, refuse);
+  checkShortS3Uri('capture.destination', destination, refuse);
   if (destination === undefined && !settings.bucket) {
     refuse('capture.destination', 'neither given nor in a bucket', 'an S3 URI', 'set capture.destination or bucket');
   }
@@ -61,12 +59,12 @@ function checkCapture(settings: EndpointSettings, refuse: Refuse): void {
 function checkAsync(settings: EndpointSettings, refuse: Refuse): void {
   const { async } = settings;
   if (!async) return;
-  checkS3Uri('async.output', async.output, refuse);
-  checkS3Uri('async.failure', async.failure, refuse);
+  checkShortS3Uri('async.output', async.output, refuse);
+  checkShortS3Uri('async.failure', async.failure, refuse);
   if (async.output === undefined && !settings.bucket) {
     refuse('async.output', 'neither given nor in a bucket', 'an S3 URI', 'set async.output or bucket');
   }
-  checkWhole(refuse, 'async.maxConcurrentInvocations', async.maxConcurrentInvocations, [1, 1000]);
+  checkWhole('async.maxConcurrentInvocations', async.maxConcurrentInvocations, [1, 1000], refuse);
 }
 
 /** Per cent that one step may take, by the strategy. */
@@ -91,14 +89,14 @@ function checkStep(variants: readonly VariantSettings[], settings: EndpointSetti
     return;
   }
   if (stepUnit === 'CAPACITY_PERCENT') {
-    checkWhole(refuse, 'update.stepSize', stepSize ?? STEP_PERCENT, STEPS[strategy]);
+    checkWhole('update.stepSize', stepSize ?? STEP_PERCENT, STEPS[strategy], refuse);
     return;
   }
   if (stepSize === undefined) {
     refuse('update.stepSize', 'left out with INSTANCE_COUNT', 'a number of instances', 'set update.stepSize');
     return;
   }
-  checkWhole(refuse, 'update.stepSize', stepSize, [1, Infinity]);
+  checkWhole('update.stepSize', stepSize, [1, Infinity], refuse);
   if (stepSize > fewest / 2) {
     const fix = 'lower it, raise initialInstanceCount, or use AllAtOnce';
     refuse('update.stepSize', `${stepSize} instances of ${fewest}`, 'at most half of them', fix);
@@ -125,9 +123,9 @@ function checkUpdate(variants: readonly VariantSettings[], settings: EndpointSet
   if (!update) return;
   const { strategy = 'AllAtOnce', rollbackAlarms } = update;
   checkStep(variants, settings, refuse);
-  checkSeconds(refuse, 'update.interval', update.interval, [0, 3600]);
-  checkSeconds(refuse, 'update.terminationWait', update.terminationWait, [0, 3600]);
-  checkSeconds(refuse, 'update.maxExecutionTime', update.maxExecutionTime, [LEAST_EXECUTION_TIME, 28_800]);
+  checkSeconds('update.interval', update.interval, [0, 3600], refuse);
+  checkSeconds('update.terminationWait', update.terminationWait, [0, 3600], refuse);
+  checkSeconds('update.maxExecutionTime', update.maxExecutionTime, [LEAST_EXECUTION_TIME, 28_800], refuse);
   checkExecutionTime(update, refuse);
   if (rollbackAlarms && (rollbackAlarms.length < 1 || rollbackAlarms.length > 10)) {
     const fix = 'give that many, or false for none';
@@ -165,7 +163,7 @@ function checkModel(prop: string, model: EndpointModel, settings: EndpointSettin
     return;
   }
   if (!isModelData(model)) return;
-  checkS3Uri(`${prop}.modelData`, knownText(model.modelData), refuse);
+  checkShortS3Uri(`${prop}.modelData`, model.modelData, refuse);
   for (const [name, value] of Object.entries(model.environment ?? {})) {
     for (const { kind } of credentialsIn(`${name}=${knownText(value) ?? ''}`)) {
       const fix = 'read it from Secrets Manager inside the container';
@@ -184,13 +182,6 @@ function checkRole(variants: readonly CheckedVariant[], settings: EndpointSettin
   if (!settings.role && !settings.bucket && hidden) {
     const fix = 'set bucket to the one that has the models, or role to one that may read them';
     refuse('role', 'neither given nor known where models lie', 'a role, or a bucket for one that is made', fix);
-  }
-}
-
-function checkTags({ tags = {} }: EndpointSettings, refuse: Refuse): void {
-  if (Object.keys(tags).length > 50) refuse('tags', `${Object.keys(tags).length} of them`, '50', 'leave some out');
-  for (const name of Object.keys(tags).filter((key) => /^aws:/i.test(key))) {
-    refuse(`tags.${name}`, 'that name', 'names that do not begin with aws:', 'give it another name');
   }
 }
 
@@ -221,6 +212,6 @@ export function checkEndpoint(
   checkUpdate(variants, settings, refuse);
   checkNetwork(settings, refuse);
   checkRole(variants, settings, refuse);
-  checkTags(settings, refuse);
+  checkTags(settings.tags, refuse);
   return findings;
 }

@@ -1,5 +1,6 @@
 // What SageMaker would refuse of an endpoint's variants: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProductionVariant.html
-import { type Duration, Token } from 'aws-cdk-lib';
+import { Token } from 'aws-cdk-lib';
+import { checkInstanceType, checkSeconds, checkWhole, type Refuse } from '../checks/checks';
 import { knownText } from '../checks/known-text';
 import { hasLocalDisks } from '../checks/local-disks';
 import {
@@ -14,36 +15,7 @@ import {
   variantNameOf,
 } from './endpoint-settings';
 
-/** Says what is wrong with a prop: what was given, what is allowed, how to mend it. */
-export type Refuse = (prop: string, given: unknown, allowed: string, fix: string) => void;
-
 export const NAME = /^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$/;
-
-/** A number that is known and not whole, or out of its range. */
-export function checkWhole(
-  refuse: Refuse,
-  prop: string,
-  value: number | undefined,
-  [least, most]: readonly [number, number],
-): void {
-  if (value === undefined || Token.isUnresolved(value)) return;
-  if (Number.isInteger(value) && value >= least && value <= most) return;
-  const range = most === Infinity ? `${least} or more` : `from ${least} to ${most}`;
-  refuse(prop, value, `a whole number, ${range}`, 'give one in that range');
-}
-
-/** Whole seconds within a range. */
-export function checkSeconds(
-  refuse: Refuse,
-  prop: string,
-  value: Duration | undefined,
-  [least, most]: readonly [number, number],
-): void {
-  if (value === undefined || value.isUnresolved()) return;
-  const seconds = value.toSeconds({ integral: false });
-  if (Number.isInteger(seconds) && seconds >= least && seconds <= most) return;
-  refuse(prop, `${seconds} seconds`, `whole seconds, from ${least} to ${most}`, 'give a time in that range');
-}
 
 /** Families that burst instead: https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-prerequisites.html */
 const BURSTABLE = /^ml\.t\d/;
@@ -55,8 +27,8 @@ function checkServerless(prop: string, variant: VariantSettings, refuse: Refuse)
   if (!Token.isUnresolved(memorySize) && !(memorySize >= 1024 && memorySize <= 6144 && memorySize % 1024 === 0)) {
     refuse(`${prop}.memorySize`, memorySize, '1024 to 6144 MiB in steps of 1024', 'give one of them');
   }
-  checkWhole(refuse, `${prop}.maxConcurrency`, maxConcurrency, [1, 200]);
-  checkWhole(refuse, `${prop}.provisionedConcurrency`, provisionedConcurrency, [1, 200]);
+  checkWhole(`${prop}.maxConcurrency`, maxConcurrency, [1, 200], refuse);
+  checkWhole(`${prop}.provisionedConcurrency`, provisionedConcurrency, [1, 200], refuse);
   if (
     provisionedConcurrency !== undefined &&
     provisionedConcurrency <= 200 &&
@@ -83,17 +55,15 @@ function checkServerless(prop: string, variant: VariantSettings, refuse: Refuse)
 function checkInstances(prop: string, variant: VariantSettings, refuse: Refuse): void {
   const { instanceType = DEFAULT_INSTANCE_TYPE, initialInstanceCount, volumeSize, acceleratorType } = variant;
   const type = knownText(instanceType);
-  if (type !== undefined && !/^ml\.[a-z0-9-]+\.[a-z0-9-]+$/.test(type)) {
-    refuse(`${prop}.instanceType`, `'${type}'`, "SageMaker's instance types, ml.FAMILY.SIZE", 'give e.g. ml.g5.xlarge');
-  }
-  checkWhole(refuse, `${prop}.initialInstanceCount`, initialInstanceCount, [1, Infinity]);
-  checkWhole(refuse, `${prop}.volumeSize`, volumeSize, [1, 512]);
+  checkInstanceType(`${prop}.instanceType`, instanceType, refuse);
+  checkWhole(`${prop}.initialInstanceCount`, initialInstanceCount, [1, Infinity], refuse);
+  checkWhole(`${prop}.volumeSize`, volumeSize, [1, 512], refuse);
   if (volumeSize !== undefined && hasLocalDisks(instanceType)) {
     const fix = 'leave volumeSize out, or choose an instance type without disks of its own';
     refuse(`${prop}.volumeSize`, `${volumeSize} with ${type}`, 'none with local disks, which have their size', fix);
   }
-  checkSeconds(refuse, `${prop}.containerStartupTimeout`, variant.containerStartupTimeout, [60, 3600]);
-  checkSeconds(refuse, `${prop}.modelDownloadTimeout`, variant.modelDownloadTimeout, [60, 3600]);
+  checkSeconds(`${prop}.containerStartupTimeout`, variant.containerStartupTimeout, [60, 3600], refuse);
+  checkSeconds(`${prop}.modelDownloadTimeout`, variant.modelDownloadTimeout, [60, 3600], refuse);
   if (acceleratorType !== undefined && !/^ml\.eia[12]\.(medium|large|xlarge)$/.test(acceleratorType)) {
     const allowed = 'ml.eia1 or ml.eia2, medium, large or xlarge';
     refuse(`${prop}.acceleratorType`, `'${acceleratorType}'`, allowed, 'give one, or leave it out');
@@ -111,8 +81,8 @@ function checkCapacity(
   const least = leastCapacity(autoscaling, settings);
   const { maxCapacity } = autoscaling;
   const zero = settings.async && !serverless;
-  checkWhole(refuse, `${prop}.minCapacity`, least, [zero ? 0 : 1, Infinity]);
-  checkWhole(refuse, `${prop}.maxCapacity`, maxCapacity, [1, Infinity]);
+  checkWhole(`${prop}.minCapacity`, least, [zero ? 0 : 1, Infinity], refuse);
+  checkWhole(`${prop}.maxCapacity`, maxCapacity, [1, Infinity], refuse);
   if (least > maxCapacity) {
     refuse(`${prop}.maxCapacity`, maxCapacity, `at least minCapacity, ${least}`, 'raise it, or lower minCapacity');
   }
@@ -154,8 +124,8 @@ function checkAutoscaling(prop: string, variant: VariantSettings, settings: Endp
   if (!(target > 0) || (share && target > 1)) {
     refuse(`${where}.target`, target, share ? 'above 0, at most 1' : 'above 0', 'give one in that range');
   }
-  checkSeconds(refuse, `${where}.scaleInCooldown`, autoscaling.scaleInCooldown, [0, 86_400]);
-  checkSeconds(refuse, `${where}.scaleOutCooldown`, autoscaling.scaleOutCooldown, [0, 86_400]);
+  checkSeconds(`${where}.scaleInCooldown`, autoscaling.scaleInCooldown, [0, 86_400], refuse);
+  checkSeconds(`${where}.scaleOutCooldown`, autoscaling.scaleOutCooldown, [0, 86_400], refuse);
 }
 
 function checkVariant(prop: string, variant: VariantSettings, settings: EndpointSettings, refuse: Refuse): void {

@@ -16,7 +16,7 @@ import {
 import { checkInstanceType, checkOneOf, refusal, refusals } from '../checks/checks';
 import { knownText } from '../checks/known-text';
 import type { Evaluation } from '../evaluation';
-import { PipelineStage } from '../pipeline-stage';
+import { PipelineStage, whereOf } from '../pipeline-stage';
 import type { TrainedModel } from '../training/training-stage';
 import { ModelPackageGroup } from './model-package-group';
 
@@ -77,7 +77,7 @@ export class Registration extends PipelineStage {
   /** @throws PipelineError naming all that is wrong with the stage */
   constructor(scope: Construct, id: string, props: RegistrationProps) {
     super(scope, id);
-    const findings = check(`step ${id} at ${this.node.path}`, props);
+    const findings = check(whereOf(this), props);
     if (findings.length > 0) throw new PipelineError(this.node.path, findings);
     const { groupName = '', description } = props;
     this.group =

@@ -17,11 +17,12 @@ import { Expression, type Finding, Parameter, type Text } from '../../pipeline';
 import type { ByocImage } from '../byoc-image';
 import { refusals } from '../checks/checks';
 import { knownText, toText } from '../checks/known-text';
+import { whereOf } from '../pipeline-stage';
 import { memoryWarning } from './gpu-memory';
 import type { TrainingWork } from './training-arguments';
 import { isFileSystem, isS3 } from './training-channel';
 import type { TrainingSettings } from './training-settings';
-import { TrainingStage, whereOf } from './training-stage';
+import { TrainingStage } from './training-stage';
 
 /** Scanline's hyperparameters; each may be a parameter of the pipeline. */
 export type TrainingHyperparameters = {

@@ -1,6 +1,6 @@
 // How large the networks are: their parameters, and the numbers of one image or volume that a forward pass keeps for the backward pass.
 // Each convolution keeps its input, each normalisation its input, each activation its output; each number is counted where it is made.
-// test/oracle/activation_fixtures.py counts what autograd keeps of MONAI's networks.
+// test/oracle/training/activation_fixtures.py counts what autograd keeps of MONAI's networks.
 import type { Hyperparameters } from '../../../training/hyperparameters';
 
 /** Counts the layers of a network as they follow each other. */

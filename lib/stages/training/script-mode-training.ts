@@ -9,6 +9,7 @@ import { ManagedRole } from '../access/managed-role';
 import { ByocImage } from '../byoc-image';
 import { refusal } from '../checks/checks';
 import { toText } from '../checks/known-text';
+import { whereOf } from '../pipeline-stage';
 import { credentialsIn } from './credentials';
 import { checkFrameworkImage, type Framework, frameworkImage } from './framework-image';
 import { checkLauncher, type LauncherProps, launcherHyperparameters } from './launcher';
@@ -16,7 +17,7 @@ import { bundleName, bundleScript, isNodeScript } from './script-bundle';
 import { findSource, type PackedFile, packSource, type SourceProps } from './source-package';
 import type { TrainingWork } from './training-arguments';
 import { DEFAULT_INSTANCE_TYPE, type TrainingSettings } from './training-settings';
-import { TrainingStage, whereOf } from './training-stage';
+import { TrainingStage } from './training-stage';
 
 /** What a script takes: encoded as JSON, as AWS's Python SDK does, unless it is known only when the pipeline runs. */
 export type ScriptHyperparameter = string | number | boolean | null | readonly ScriptHyperparameter[] | Expression;

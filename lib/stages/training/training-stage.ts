@@ -2,7 +2,6 @@
 import { Annotations } from 'aws-cdk-lib';
 import { type Connections, type IConnectable, Port } from 'aws-cdk-lib/aws-ec2';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
-import type { Construct } from 'constructs';
 import type { TaskName } from '../../../training/hyperparameters';
 import {
   type Expression,
@@ -15,15 +14,10 @@ import {
 import { grantNetworkInterfaces, placeIn } from '../access/network';
 import type { ByocImage } from '../byoc-image';
 import { hasLocalDisks } from '../checks/local-disks';
-import { PipelineStage } from '../pipeline-stage';
+import { PipelineStage, whereOf } from '../pipeline-stage';
 import { type TrainingJob, type TrainingWork, trainingArguments } from './training-arguments';
 import { checkTrainingSettings } from './training-checks';
 import { RETRY_ON_CAPACITY, type TrainingSettings } from './training-settings';
-
-/** How a finding names the step of a construct. */
-export function whereOf(construct: Construct): string {
-  return `step ${construct.node.id} at ${construct.node.path}`;
-}
 
 /** A model and the image that serves it: what evaluation and registration take of a training or of a tuning. */
 export interface TrainedModel {

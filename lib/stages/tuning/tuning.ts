@@ -6,6 +6,7 @@ import { METRICS, type TaskName } from '../../../training/hyperparameters';
 import { type Expression, type Finding, type Text, type TuningArguments, TuningStep } from '../../pipeline';
 import type { ByocImage } from '../byoc-image';
 import { hasLocalDisks } from '../checks/local-disks';
+import { whereOf } from '../pipeline-stage';
 import { byocWork, checkByoc, taskOfNetworks, warnOfMemory } from '../training/byoc-training';
 import { checkScript, Script } from '../training/script-mode-training';
 import type { TrainingWork } from '../training/training-arguments';
@@ -15,7 +16,7 @@ import {
   RETRY_ON_CAPACITY,
   type TrainingSettings,
 } from '../training/training-settings';
-import { type TrainedModel, TrainingJobStage, whereOf } from '../training/training-stage';
+import { type TrainedModel, TrainingJobStage } from '../training/training-stage';
 import { type CategoricalValue, rangeArguments } from './hyperparameter-range';
 import { PRICED_REGION } from './instance-prices';
 import { objectiveType } from './objective';

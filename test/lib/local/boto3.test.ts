@@ -14,7 +14,7 @@ const skip = existsSync(PYTHON) ? false : 'there is no .oracle: `npm run oracle`
 
 /** The program runs beside this process, which answers it. */
 async function python(url: string, input: string): Promise<string> {
-  const child = spawn(PYTHON, ['test/oracle/boto3_pipeline.py', url], { cwd: packageRoot });
+  const child = spawn(PYTHON, ['test/oracle/lib/boto3_pipeline.py', url], { cwd: packageRoot });
   child.stdin.end(input);
   const [output, errors, status] = await Promise.all([
     text(child.stdout),

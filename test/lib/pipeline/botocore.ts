@@ -23,7 +23,7 @@ export interface OracleTask {
 
 /** @returns a line for each thing that is wrong */
 export function botocore({ steps, enumerations = {}, ranges = {} }: OracleTask): string {
-  const { stdout, stderr, status } = spawnSync(PYTHON, [join(packageRoot, 'test', 'oracle', 'definitions.py')], {
+  const { stdout, stderr, status } = spawnSync(PYTHON, [join(packageRoot, 'test', 'oracle', 'lib', 'definitions.py')], {
     input: JSON.stringify({ steps, enumerations, ranges }),
     encoding: 'utf8',
   });

@@ -24,9 +24,9 @@ const pipeline = new Pipeline('planes', {
   steps: [stop],
 });
 
-function findingsOf(options: StartOptions): string[] {
+function findingsOf(options: StartOptions, of = pipeline): string[] {
   try {
-    pipeline.startRequest(options);
+    of.startRequest(options);
   } catch (error) {
     assert.ok(error instanceof PipelineError, String(error));
     return error.findings.map(({ where, problem }) => `${where}: ${problem}`);
@@ -71,6 +71,14 @@ test('what SageMaker would refuse of the execution itself is told too', () => {
       'maxParallelSteps: it is 0.',
     ],
   );
+});
+
+test('up to 50 steps may be selected', () => {
+  const steps = Array.from({ length: 51 }, (_, index) => new FailStep(`Stop${index}`, { errorMessage: 'stopped' }));
+  const many = new Pipeline('many', { steps });
+  const allowed = many.startRequest({ steps: steps.slice(0, 50) });
+  assert.equal(allowed.SelectiveExecutionConfig?.SelectedSteps?.length, 50);
+  assert.deepEqual(findingsOf({ steps }, many), ['the steps: 51 are selected, and 50 may be.']);
 });
 
 test('a pipeline whose name SageMaker does not allow is refused', () => {

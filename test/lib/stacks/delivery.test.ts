@@ -69,7 +69,7 @@ test("moto's CodePipeline takes its stages, that of the execution among them", {
   const template = Template.fromStack(delivered());
   const [pipeline] = Object.values(template.findResources('AWS::CodePipeline::Pipeline'));
   const stages = resolveTemplate(pipeline?.Properties.Stages, template.toJSON());
-  const { status, stdout, stderr } = spawnSync(join(BIN, 'python'), ['test/oracle/code_pipeline.py', endpoint], {
+  const { status, stdout, stderr } = spawnSync(join(BIN, 'python'), ['test/oracle/lib/code_pipeline.py', endpoint], {
     cwd: packageRoot,
     encoding: 'utf8',
     input: JSON.stringify(stages),

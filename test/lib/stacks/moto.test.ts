@@ -72,7 +72,7 @@ interface Deployed {
 }
 
 function deploy(template: string): Deployed {
-  const { status, stdout, stderr } = spawnSync(join(BIN, 'python'), ['test/oracle/moto_stack.py', url], {
+  const { status, stdout, stderr } = spawnSync(join(BIN, 'python'), ['test/oracle/lib/moto_stack.py', url], {
     encoding: 'utf8',
     cwd: packageRoot,
     input: template,

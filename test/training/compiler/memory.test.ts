@@ -8,6 +8,7 @@ import { EagerRuntime } from '../../../training/compiler/eager';
 import { scalar } from '../../../training/compiler/runtime';
 import { Model } from '../../../training/engine/model';
 import { makeOptimizer } from '../../../training/engine/optimization/optimizers';
+import { Updater } from '../../../training/engine/optimization/updater';
 import { Inference } from '../../../training/engine/prediction/inference';
 import { imageInput } from '../../../training/engine/prediction/preprocessing';
 import { TrainingStep } from '../../../training/engine/training-step';
@@ -51,7 +52,10 @@ test('1,000 compiled training steps leave memory as it is', async () => {
   const runtime = new CompiledRuntime({});
   const model = new Model(network(), runtime);
   const optimizer = makeOptimizer(runtime, model.trained, { name: 'adam' });
-  const step = new TrainingStep(runtime, model, optimizer, { ...imageInput(image, 'minmax'), seed: 0 });
+  const step = new TrainingStep(runtime, model, new Updater(runtime, model.trained, optimizer), {
+    ...imageInput(image, 'minmax'),
+    seed: 0,
+  });
   await model.initialise(0);
   await optimizer.initialise();
   const batch = (count: number) => ({
@@ -79,7 +83,10 @@ test('an eager program leaves no tensor behind', async () => {
   const runtime = new EagerRuntime();
   const model = new Model(network(), runtime);
   const optimizer = makeOptimizer(runtime, model.trained, { name: 'adam' });
-  const step = new TrainingStep(runtime, model, optimizer, { ...imageInput(image, 'minmax'), seed: 0 });
+  const step = new TrainingStep(runtime, model, new Updater(runtime, model.trained, optimizer), {
+    ...imageInput(image, 'minmax'),
+    seed: 0,
+  });
   await model.initialise(0);
   await optimizer.initialise();
   const batch = { number: 0, count: 2, indices: [], images: new Float32Array(2 * 64 * 64), labels: new Int32Array(2) };
@@ -94,9 +101,9 @@ test('recording leaves no tensor behind', () => {
   const { numTensors } = tf.memory();
   const runtime = new CompiledRuntime({});
   const model = new Model(network(), runtime);
-  new TrainingStep(runtime, model, makeOptimizer(runtime, model.trained, { name: 'adam' }), {
-    ...{ ...imageInput(image, 'minmax'), seed: 0 },
-  });
+  const optimizer = makeOptimizer(runtime, model.trained, { name: 'adam' });
+  const updater = new Updater(runtime, model.trained, optimizer);
+  new TrainingStep(runtime, model, updater, { ...imageInput(image, 'minmax'), seed: 0 });
   new Inference(runtime, model, imageInput(image, 'minmax'));
   assert.equal(tf.memory().numTensors, numTensors);
   runtime.dispose();

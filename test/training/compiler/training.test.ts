@@ -7,6 +7,7 @@ import type { Runtime } from '../../../training/compiler/runtime';
 import { randomSource } from '../../../training/data/random';
 import { Model } from '../../../training/engine/model';
 import { makeOptimizer, type OptimizerName } from '../../../training/engine/optimization/optimizers';
+import { Updater } from '../../../training/engine/optimization/updater';
 import { Inference } from '../../../training/engine/prediction/inference';
 import { imageInput, windowInput } from '../../../training/engine/prediction/preprocessing';
 import { TrainingStep } from '../../../training/engine/training-step';
@@ -44,7 +45,10 @@ function batchOf(count: number, key: number) {
 async function train(build: () => Network, runtime: Runtime, optimizer: OptimizerName, sizes: readonly number[]) {
   const model = new Model(build(), runtime);
   const mover = makeOptimizer(runtime, model.trained, { name: optimizer, weightDecay: 0.01 });
-  const step = new TrainingStep(runtime, model, mover, { ...imageInput(image, 'minmax'), seed: 5 });
+  const step = new TrainingStep(runtime, model, new Updater(runtime, model.trained, mover), {
+    ...imageInput(image, 'minmax'),
+    seed: 5,
+  });
   const inference = new Inference(runtime, model, imageInput(image, 'minmax'));
   await model.initialise(5);
   await mover.initialise();
@@ -106,7 +110,11 @@ async function segment(runtime: Runtime, loss: 'cross_entropy' | 'dice_ce', step
   const model = new Model(segresnet({ inChannels: 1, classes: 2, ...levels }), runtime);
   const mover = makeOptimizer(runtime, model.trained, { name: 'adam' });
   const input = windowInput(sides, 1);
-  const step = new TrainingStep(runtime, model, mover, { ...input, loss: makeLoss({ name: loss }), seed: 5 });
+  const step = new TrainingStep(runtime, model, new Updater(runtime, model.trained, mover), {
+    ...input,
+    loss: makeLoss({ name: loss }),
+    seed: 5,
+  });
   await model.initialise(5);
   await mover.initialise();
   const random = randomSource(9);
@@ -147,7 +155,10 @@ test('dropout differs from step to step', async () => {
     const runtime = new CompiledRuntime({});
     const network = new Model(model(dropout)(), runtime);
     const still = makeOptimizer(runtime, network.trained, { name: 'sgd' });
-    const step = new TrainingStep(runtime, network, still, { ...imageInput(image, 'minmax'), seed: 5 });
+    const step = new TrainingStep(runtime, network, new Updater(runtime, network.trained, still), {
+      ...imageInput(image, 'minmax'),
+      seed: 5,
+    });
     await network.initialise(5);
     await still.initialise();
     const batch = batchOf(4, 0);

@@ -45,7 +45,10 @@ test('a metric that the task does not have is refused by name, with those that i
   const args = ['--out', join(folder, 'no-metric'), ...settings, '--monitor=valid_dice', '--num_epochs=1'];
   const { status, stderr } = await scanline('train', '--data', data, ...args);
   assert.equal(status, 1);
-  assert.match(stderr, /monitor is valid_dice.*\n.*valid_loss, valid_accuracy, valid_f1, valid_auc/);
+  assert.match(
+    stderr,
+    /monitor is valid_dice.*classification.*allowed with densenet121 is one of auto, valid_loss, valid_accuracy, valid_f1, valid_auc$/m,
+  );
 });
 
 test('a loss that is for segmentation is refused', async () => {

@@ -1,4 +1,4 @@
-// Losses and their gradients against MONAI's and PyTorch's (test/oracle/loss_fixtures.py, torch_fixtures.py).
+// Losses and their gradients against MONAI's and PyTorch's (test/oracle/training/loss_fixtures.py, torch_fixtures.py).
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';

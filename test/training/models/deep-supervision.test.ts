@@ -1,4 +1,4 @@
-// Deep supervision against MONAI's (test/oracle/deep_supervision_fixtures.py): logits of each level, the weighted loss, gradients.
+// Deep supervision against MONAI's (test/oracle/training/deep_supervision_fixtures.py): logits of each level, the weighted loss, gradients.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-// Where networks look, against what PyTorch computes from the same weights: what test/oracle/explanation_fixtures.py wrote.
+// Where networks look, against what PyTorch computes from the same weights: what test/oracle/training/explanation_fixtures.py wrote.
 import { test } from 'node:test';
 import { CompiledRuntime } from '../../../training/compiler/compiled';
 import { Model, torchShape } from '../../../training/engine/model';

@@ -1,4 +1,4 @@
-// Weights that follow from their name, shape and position: what test/oracle/formula_weights.py gives to MONAI's networks.
+// Weights that follow from their name, shape and position: what test/oracle/training/formula_weights.py gives to MONAI's networks.
 import type { Values } from '../../../training/compiler/runtime';
 
 /** Numbers in [0, 1) that look random: a hash of the name and of the position in PyTorch's layout. */

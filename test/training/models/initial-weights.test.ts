@@ -1,5 +1,5 @@
 // Initial weights against MONAI's, parameter by parameter: the same mean, deviation and bounds as far as samples can tell.
-// The fixture is what test/oracle/torch_fixtures.py writes.
+// The fixture is what test/oracle/training/torch_fixtures.py writes.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CompiledRuntime } from '../../../training/compiler/compiled';

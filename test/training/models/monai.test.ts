@@ -1,5 +1,5 @@
 // Our networks against MONAI's: the same weights give the same logits, loss, gradients and running statistics.
-// The fixtures are what test/oracle/monai_fixtures.py writes.
+// The fixtures are what test/oracle/training/monai_fixtures.py writes.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';

@@ -1,6 +1,6 @@
 // C++ files are compiled once, and again when they or their headers change.
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, test } from 'node:test';
 import { CompilerError, compileObjects } from '../../../training/native/objects';
@@ -23,9 +23,19 @@ beforeEach(() => {
 
 test('what has not changed is not compiled again', async () => {
   const objects = await compile();
-  assert.equal(new Set(objects).size, 2);
+  const written = () => objects.map((object) => statSync(object).ino);
+  const before = written();
   assert.deepEqual(await compile(), objects);
+  assert.deepEqual(written(), before);
   assert.equal(readdirSync(join(folder, 'objects')).length, 2);
+});
+
+test('there is an object file for each source, in their order', async () => {
+  const objects = await compile();
+  assert.deepEqual(
+    objects.map((object) => /First|Second/.exec(readFileSync(object, 'latin1'))?.[0]),
+    ['First', 'Second'],
+  );
 });
 
 test('a header that others include makes those anew that reach it, and no others', async () => {
@@ -41,11 +51,18 @@ test('other flags make other object files', async () => {
   for (const object of await compile(['-O1'])) assert.ok(!objects.includes(object));
 });
 
-test('an error of the compiler is told, and leaves no object file', async () => {
+test('an error of the compiler is told once all has ended, and leaves nothing half written', async () => {
+  // still being compiled when the other one fails
+  write('first.cc', '#include <regex>\nint First() { return std::regex_match("a", std::regex("a")); }\n');
   write('second.cc', 'int Second() { return two; }\n');
+  write('third.cc', 'int Third() { return 3; }\n');
+  sources.push(join(folder, 'third.cc'));
   await assert.rejects(
     compile(),
     (error) => error instanceof CompilerError && /two.* was not declared/.test(error.message),
   );
-  assert.ok(readdirSync(join(folder, 'objects')).length <= 1);
+  const left = readdirSync(join(folder, 'objects'));
+  assert.ok(left.length === 1 && left[0]?.endsWith('.o'), `left: ${left}`);
+  write('second.cc', 'int Second() { return 2; }\n');
+  for (const object of await compile()) assert.ok(statSync(object).size > 0);
 });

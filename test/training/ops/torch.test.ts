@@ -1,5 +1,5 @@
 // Operations and their gradients against PyTorch's and MONAI's, with Scanline's own kernels and without.
-// The fixture is what test/oracle/op_fixtures.py writes.
+// The fixture is what test/oracle/training/op_fixtures.py writes.
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';

@@ -42,10 +42,17 @@ const basic = (key: string) => `Basic ${Buffer.from(`api:${key}`).toString('base
 /** What is refused for what it is, and would be for ever. */
 const isRefused = (status: number) => status >= 400 && status < 500 && status !== 408 && status !== 429;
 
-/** What GraphQL answers with in spite of 200. */
+/** Not 0, which is no answer at all. */
+const isTaken = (status: number) => status > 0 && status < 400;
+
+/** What GraphQL answers with in spite of 200; or somebody else in its place, as a proxy does. */
 function graphqlError(text: string): string | undefined {
-  const { errors } = JSON.parse(text) as { errors?: readonly { readonly message?: string }[] };
-  return errors?.length ? errors.map(({ message }) => message).join('; ') : undefined;
+  try {
+    const { errors } = JSON.parse(text) as { errors?: readonly { readonly message?: string }[] };
+    return errors?.length ? errors.map(({ message }) => message).join('; ') : undefined;
+  } catch {
+    return `the answer is not JSON: ${text.slice(0, 200)}`;
+  }
 }
 
 async function bodyOf(request: IncomingMessage): Promise<string> {
@@ -81,7 +88,7 @@ export class Relay {
     const stream = request.url?.endsWith('/file_stream') ? (JSON.parse(body) as FileStream) : undefined;
     const { status, text } = await this.send(request.url as string, stream ? this.continued(stream) : body);
     const history = stream?.files?.[HISTORY];
-    if (history && status < 400)
+    if (history && isTaken(status))
       this.options.onSent(this.options.session.sent + history.offset + history.content.length);
     response.writeHead(status, { 'content-type': 'application/json' }).end(text);
   }
@@ -115,8 +122,8 @@ export class Relay {
   private async send(path: string, body: string): Promise<Answer> {
     for (let pause = FIRST_PAUSE; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
       const { status, text } = await this.try(path, body);
-      const wrong = status < 400 && path === '/graphql' ? graphqlError(text) : undefined;
-      if (status < 400 && wrong === undefined) return { status, text };
+      const wrong = isTaken(status) && path === '/graphql' ? graphqlError(text) : undefined;
+      if (isTaken(status) && wrong === undefined) return { status, text };
       this.options.onTrouble(wrong ?? `${status || ''} ${text.slice(0, 200)}`.trim());
       if (wrong !== undefined || isRefused(status)) return { status: wrong === undefined ? status : 400, text };
       await wait(pause);

@@ -1,4 +1,4 @@
-// Pipelines that decide, ask, check and run elsewhere, as test/oracle/sagemaker_sdk builds them with AWS's Python SDK.
+// Pipelines that decide, ask, check and run elsewhere, as test/oracle/lib/sagemaker_sdk builds them with AWS's Python SDK.
 import {
   AutoMLStep,
   CallbackStep,

@@ -1,4 +1,4 @@
-// Pipelines of jobs, as test/oracle/sagemaker_sdk builds them with AWS's Python SDK: processing, training, tuning.
+// Pipelines of jobs, as test/oracle/lib/sagemaker_sdk builds them with AWS's Python SDK: processing, training, tuning.
 import {
   ExecutionVariables,
   join,

@@ -1,4 +1,4 @@
-// Pipelines of models and endpoints, as test/oracle/sagemaker_sdk builds them with AWS's Python SDK.
+// Pipelines of models and endpoints, as test/oracle/lib/sagemaker_sdk builds them with AWS's Python SDK.
 import {
   EndpointConfigStep,
   EndpointStep,

@@ -1,5 +1,5 @@
 // The same pipelines in our language and in AWS's SageMaker Python SDK 2 say the same, but for what stands in DIFFERENCES.
-// test/fixtures/sdk has what test/oracle/sagemaker_sdk wrote; where `test/oracle/sdk-setup.sh` has been run, it is written anew.
+// test/fixtures/sdk has what test/oracle/lib/sagemaker_sdk wrote; where `test/oracle/sdk-setup.sh` has been run, it is written anew.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -50,7 +50,7 @@ const skip = existsSync(PYTHON) ? false : 'there is no .oracle-sagemaker: `test/
 
 test('the Python SDK still writes what the fixtures say', { skip }, () => {
   const folder = temporaryFolder();
-  const { status, stderr } = spawnSync(PYTHON, ['test/oracle/sagemaker_sdk', folder], {
+  const { status, stderr } = spawnSync(PYTHON, ['test/oracle/lib/sagemaker_sdk', folder], {
     encoding: 'utf8',
     cwd: packageRoot,
   });

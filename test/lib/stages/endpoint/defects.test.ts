@@ -318,7 +318,7 @@ test('all that is wrong is told at once, with what is allowed and the fix', () =
       assert.equal(error.findings.length, 7);
       assert.match(
         error.message,
-        /Test\/Endpoint: capture\.percentage is 101; allowed is a whole number, from 0 to 100\.\n +Fix: give one/,
+        /Test\/Endpoint: capture\.percentage is 101; allowed is a whole number from 0 to 100\.\n +Fix: give one/,
       );
       return true;
     },

@@ -155,7 +155,7 @@ for (const [kind, props] of Object.entries(KINDS)) {
   const skip = existsSync(PYTHON) ? false : 'botocore is not installed: `npm run oracle` does it';
   test(`${kind}: the requests are right by botocore's service model`, { skip }, () => {
     const input = JSON.stringify({ steps: synth(props).definition.Steps, enumerations: {}, ranges: {} });
-    const { status, stdout, stderr } = spawnSync(PYTHON, [join('test', 'oracle', 'definitions.py')], {
+    const { status, stdout, stderr } = spawnSync(PYTHON, [join('test', 'oracle', 'lib', 'definitions.py')], {
       cwd: packageRoot,
       encoding: 'utf8',
       input,

@@ -33,7 +33,7 @@ interface Counted {
   readonly activations: number;
 }
 
-// what autograd keeps of MONAI's networks, by test/oracle/activation_fixtures.py
+// what autograd keeps of MONAI's networks, by test/oracle/training/activation_fixtures.py
 const counted = JSON.parse(
   readFileSync(join(packageRoot, 'test', 'fixtures', 'activations', 'monai.json'), 'utf8'),
 ) as Counted[];

@@ -1,5 +1,5 @@
 // Script mode, each launcher: the step of the stage means what AWS's SageMaker Python SDK 2 writes for its estimators.
-// test/fixtures/sdk/script-mode.json is by test/oracle/sagemaker_sdk; test/lib/pipeline/python-sdk sees that it stays true.
+// test/fixtures/sdk/script-mode.json is by test/oracle/lib/sagemaker_sdk; test/lib/pipeline/python-sdk sees that it stays true.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

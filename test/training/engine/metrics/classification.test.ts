@@ -1,4 +1,4 @@
-// Precision, recall, F1, AUC and the confusion matrix: worked out by hand, and scikit-learn's (test/oracle/metric_fixtures.py).
+// Precision, recall, F1, AUC and the confusion matrix: worked out by hand, and scikit-learn's (test/oracle/training/metric_fixtures.py).
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {

@@ -1,4 +1,4 @@
-// Metrics of segmented volumes against MONAI's, empty masks among them (test/oracle/metric_fixtures.py).
+// Metrics of segmented volumes against MONAI's, empty masks among them (test/oracle/training/metric_fixtures.py).
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { squaredDistances } from '../../../../training/engine/metrics/distance-transform';

@@ -5,6 +5,7 @@ import { CompiledRuntime } from '../../../../training/compiler/compiled';
 import { Model } from '../../../../training/engine/model';
 import { LossScale } from '../../../../training/engine/optimization/loss-scale';
 import { makeOptimizer, type OptimizerName } from '../../../../training/engine/optimization/optimizers';
+import { Updater } from '../../../../training/engine/optimization/updater';
 import { imageInput } from '../../../../training/engine/prediction/preprocessing';
 import { TrainingStep } from '../../../../training/engine/training-step';
 import { vit } from '../../../../training/models/vit';
@@ -28,10 +29,8 @@ async function trainer(name: OptimizerName, lossScale?: LossScale) {
   });
   const model = new Model(network, runtime);
   const optimizer = makeOptimizer(runtime, model.trained, { name, weightDecay: 0.1 });
-  const step = new TrainingStep(runtime, model, optimizer, {
-    ...{ ...imageInput(image, 'none'), seed: 0 },
-    ...(lossScale && { lossScale }),
-  });
+  const updater = new Updater(runtime, model.trained, optimizer, lossScale && { lossScale });
+  const step = new TrainingStep(runtime, model, updater, { ...imageInput(image, 'none'), seed: 0 });
   await model.initialise(0);
   await optimizer.initialise();
   const state = async () => [...(await model.values()), ...(await runtime.read(optimizer.state))];

@@ -1,4 +1,4 @@
-// Optimizers against PyTorch's, step by step on given gradients with a moving learning rate (test/oracle/torch_fixtures.py).
+// Optimizers against PyTorch's, step by step on given gradients with a moving learning rate (test/oracle/training/torch_fixtures.py).
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CompiledRuntime } from '../../../../training/compiler/compiled';

@@ -1,4 +1,4 @@
-// Learning rates against those of PyTorch's schedulers (test/oracle/torch_fixtures.py).
+// Learning rates against those of PyTorch's schedulers (test/oracle/training/torch_fixtures.py).
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { learningRate, Plateau, type ScheduleName } from '../../../../training/engine/optimization/schedules';

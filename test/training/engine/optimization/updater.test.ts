@@ -1,4 +1,4 @@
-// What becomes of gradients, against PyTorch (test/oracle/optimization_fixtures.py), and of gradients that are summed over batches.
+// What becomes of gradients, against PyTorch (test/oracle/training/optimization_fixtures.py), and of gradients that are summed over batches.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
@@ -129,9 +129,10 @@ async function trainer(options: UpdateOptions, runtime: Runtime = new CompiledRu
   });
   const model = new Model(network, runtime);
   const optimizer = makeOptimizer(runtime, model.trained, { name: 'adam', weightDecay: 0.1 });
-  const step = new TrainingStep(runtime, model, optimizer, { ...imageInput(image, 'none'), seed: 0, ...options });
+  const updater = new Updater(runtime, model.trained, optimizer, options);
+  const step = new TrainingStep(runtime, model, updater, { ...imageInput(image, 'none'), seed: 0 });
   await model.initialise(0);
-  await step.updater.initialise();
+  await updater.initialise();
   const state = async () => [...(await model.values()), ...(await runtime.read(optimizer.state))];
   return { step, state, close: () => runtime.dispose() };
 }

@@ -1,4 +1,4 @@
-// Sliding-window inference against MONAI's, with a predictor that tells where in its window a voxel lies (test/oracle/metric_fixtures.py).
+// Sliding-window inference against MONAI's, with a predictor that tells where in its window a voxel lies (test/oracle/training/metric_fixtures.py).
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {

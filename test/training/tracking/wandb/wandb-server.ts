@@ -42,8 +42,8 @@ export class WandbServer {
   readonly refusals: { readonly status: number; readonly body?: unknown }[] = [];
   /** Statuses that were answered, with the place that was asked for. */
   readonly log: string[] = [];
-  /** Milliseconds until an answer. */
-  delay = 0;
+  /** What a proxy answers in its place, where there is one. */
+  page: string | undefined;
   private server: Server | undefined;
   private port = 0;
 
@@ -55,7 +55,10 @@ export class WandbServer {
   async start(): Promise<void> {
     this.server = createServer(async (request, response) => {
       const body = await bodyOf(request);
-      if (this.delay > 0) await new Promise((resolve) => setTimeout(resolve, this.delay));
+      if (this.page !== undefined) {
+        response.end(this.page);
+        return;
+      }
       const { status, answer } = this.answer(request, body);
       this.log.push(`${status} ${request.url}`);
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(answer));

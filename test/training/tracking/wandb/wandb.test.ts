@@ -161,6 +161,33 @@ test('answers that fail for a while lose nothing', async () => {
   assert.deepEqual(column(only(), 'loss'), [1, 0.5]);
 });
 
+test('a server that is away when a run begins, and again within it, gets all of it when it is back', async () => {
+  await server.stop();
+  const { tracker, lines } = open();
+  tracker.metrics(1, { loss: 1 });
+  await until(() => lines.length > 0);
+  await server.start();
+  await until(() => server.runs[0]?.history.length === 1);
+  await server.stop();
+  tracker.metrics(2, { loss: 0.5 });
+  // longer than the SDK waits before it sends
+  await wait(5000);
+  await server.start();
+  await until(() => only().history.length === 2);
+  await tracker.close('FINISHED');
+  assert.deepEqual(column(only(), 'loss'), [1, 0.5]);
+  assert.ok(!lines.join().includes('not sent'), lines.join());
+});
+
+test('an answer that is no JSON is told as it is', async () => {
+  server.page = '<html>Log in to the network</html>';
+  const { tracker, lines } = open();
+  tracker.metrics(1, { loss: 1 });
+  await tracker.close('FINISHED');
+  assert.match(lines.join('\n'), /does not take what it is told \(the answer is not JSON: <html>Log in/);
+  assert.match(lines.join('\n'), /1 rows were not sent/);
+});
+
 test('a thousand rows that are told at once arrive in order, without the numbers that are not finite', async () => {
   const { tracker } = open();
   for (let epoch = 1; epoch <= 1000; epoch++) tracker.metrics(epoch, { loss: 1 / epoch, none: Number.NaN });

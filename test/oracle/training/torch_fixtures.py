@@ -109,7 +109,7 @@ def begin(build):
 
 def main():
     folder = Path(sys.argv[1])
-    made_by = {"made by": "test/oracle/torch_fixtures.py", "torch": torch.__version__, "monai": monai.__version__}
+    made_by = {"made by": "test/oracle/training/torch_fixtures.py", "torch": torch.__version__, "monai": monai.__version__}
     (folder / "torch.json").write_text(json.dumps({**made_by, "schedules": schedules(), "optimizers": optimizers(), "loss": loss()}) + "\n")
     initial = {name: begin(build) for name, build in NETWORKS.items()}
     (folder / "initial_weights.json").write_text(json.dumps({**made_by, "networks": initial}) + "\n")

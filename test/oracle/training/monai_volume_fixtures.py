@@ -127,7 +127,7 @@ for _ in range(40):
 Path(sys.argv[1], "monai_transforms.json").write_text(
     json.dumps(
         {
-            "made by": "test/oracle/monai_volume_fixtures.py",
+            "made by": "test/oracle/training/monai_volume_fixtures.py",
             "monai": monai.__version__,
             "shape": SHAPE,
             "affine": numbers(AFFINE),

@@ -65,7 +65,7 @@ def plateau(mode):
 
 def main():
     fixture = {
-        "made by": "test/oracle/optimization_fixtures.py",
+        "made by": "test/oracle/training/optimization_fixtures.py",
         "torch": torch.__version__,
         "shapes": SHAPES,
         "gradients": [[g.flatten().tolist() for g in step] for step in gradients(5)],

@@ -208,7 +208,7 @@ def tuning():
 
 def script_mode():
     """As ScriptModeTraining of lib/stages packs and starts a script, with each launcher."""
-    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "examples", "script-mode-pytorch", "source")
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "..", "examples", "script-mode-pytorch", "source")
     steps = []
     torch, old = dict(framework_version="2.6.0", py_version="py312"), dict(framework_version="2.2.0", py_version="py310")
     hugging = dict(transformers_version="4.49.0", pytorch_version="2.5.1", py_version="py311")

@@ -1,5 +1,5 @@
 # Makes a pipeline of a template's stages by moto's CodePipeline, and prints as JSON the stages that are there then.
-# usage: .oracle/bin/python test/oracle/code_pipeline.py ENDPOINT < STAGES
+# usage: .oracle/bin/python test/oracle/lib/code_pipeline.py ENDPOINT < STAGES
 import json
 import sys
 

@@ -1,5 +1,5 @@
 # A pipeline from Python: boto3 creates, starts and watches it on the control plane whose address is given, and prints what it saw.
-# usage: .oracle/bin/python test/oracle/boto3_pipeline.py ENDPOINT < DEFINITION
+# usage: .oracle/bin/python test/oracle/lib/boto3_pipeline.py ENDPOINT < DEFINITION
 import json
 import sys
 import time

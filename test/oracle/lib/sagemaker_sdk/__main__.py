@@ -1,6 +1,6 @@
 """Pipelines as AWS's SageMaker Python SDK 2 writes them, for test/lib/pipeline/python-sdk to hold ours against.
 
-usage: .oracle-sagemaker/bin/python test/oracle/sagemaker_sdk FOLDER   (test/fixtures/sdk has what it wrote)
+usage: .oracle-sagemaker/bin/python test/oracle/lib/sagemaker_sdk FOLDER   (test/fixtures/sdk has what it wrote)
 """
 import json
 import os

@@ -87,7 +87,7 @@ def evaluate(given, options, loss):
 def main():
     given = inputs()
     fixture = {
-        "made by": "test/oracle/loss_fixtures.py",
+        "made by": "test/oracle/training/loss_fixtures.py",
         "torch": torch.__version__,
         "monai": monai.__version__,
         "inputs": {

@@ -148,7 +148,7 @@ def windows():
 
 
 def main():
-    made = {"made by": "test/oracle/metric_fixtures.py", "monai": monai.__version__, "scikit-learn": sklearn.__version__}
+    made = {"made by": "test/oracle/training/metric_fixtures.py", "monai": monai.__version__, "scikit-learn": sklearn.__version__}
     folder = Path(sys.argv[1])
     segmentation = {name: measure(p, t, classes, spacing) for name, p, t, classes, spacing in volumes()}
     fixture = {**made, "segmentation": segmentation, "several": several(), "classification": dict(samples())}

@@ -1,6 +1,6 @@
 # Deploys a template to moto's CloudFormation, and prints as JSON what is then there according to the services themselves.
 # moto makes buckets, keys, roles and policies of a template; bucket policies, versioning and SageMaker's resources it passes over.
-# usage: .oracle/bin/python test/oracle/moto_stack.py ENDPOINT < TEMPLATE
+# usage: .oracle/bin/python test/oracle/lib/moto_stack.py ENDPOINT < TEMPLATE
 import json
 import sys
 import time
