@@ -14,7 +14,7 @@ import { SystemMetrics } from '../tracking/system-metrics';
 import { TensorBoard } from '../tracking/tensorboard';
 import type { RunStatus } from '../tracking/tracker';
 import { readWeights, writeServable } from './artifact';
-import { bestOf, modeOf, monitorOf, ranked, scoreOf } from './checkpoints/best';
+import { bestOf, modeOf, ranked, scoreOf } from './checkpoints/best';
 import {
   Checkpoints,
   type EpochRecord,
@@ -149,7 +149,7 @@ async function train(options: FitOptions, console: TrainingConsole, resources: R
 
   // how its rate moves, and what the best is
   const epochs = options.fastDevRun ? 1 : h.num_epochs;
-  const monitor = monitorOf(h.monitor, task);
+  const monitor = h.monitor === 'auto' ? task.monitor : h.monitor;
   const mode = modeOf(monitor);
   const patience = h.early_stopping_rounds > 0 ? h.early_stopping_rounds : Number.POSITIVE_INFINITY;
   const plateau = new Plateau({ mode, patience: h.lr_patience, factor: h.lr_factor, peak: h.learning_rate });

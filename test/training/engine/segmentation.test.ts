@@ -313,7 +313,7 @@ test('voxels that nobody has labelled are no class, and count in no loss and no 
 
 test('a monitor that is not measured, and other channels than the subjects have, are refused before the first step', async () => {
   for (const [option, message] of [
-    ['--monitor=valid_accuracy', /monitor is valid_accuracy, which this training does not measure/],
+    ['--monitor=valid_accuracy', /monitor is valid_accuracy, which segmentation does not measure/],
     ['--in_channels=3', /in_channels is 3; the subjects have 1 channels: image/],
   ] as const) {
     const { status, stdout, stderr } = await scanline(...train(join(folder, 'refused'), option));

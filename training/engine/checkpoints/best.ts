@@ -1,6 +1,5 @@
 // Which validation was the best: by the metric that is monitored, as many as are kept.
 import { UserError } from '../../errors';
-import type { Task } from '../tasks/task';
 import type { BestModel, EpochRecord, Progress } from './checkpoint';
 
 export type Mode = 'min' | 'max';
@@ -8,21 +7,6 @@ export type Mode = 'min' | 'max';
 /** Whether lower or higher values of a metric are better: lower for losses and distances. */
 export function modeOf(metric: string): Mode {
   return /loss|distance|hausdorff/.test(metric) ? 'min' : 'max';
-}
-
-/**
- * The metric that is monitored.
- *
- * @param asked auto: the task's own
- * @throws UserError when the task measures no such metric: better before the training than at its first validation
- */
-export function monitorOf(asked: string, { monitor, monitors }: Pick<Task, 'monitor' | 'monitors'>): string {
-  if (asked === 'auto') return monitor;
-  if (monitors.includes(asked)) return asked;
-  throw new UserError(
-    `monitor is ${asked}, which this training does not measure.`,
-    `choose one of ${monitors.join(', ')}.`,
-  );
 }
 
 /**

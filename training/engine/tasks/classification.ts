@@ -73,7 +73,6 @@ export async function classification(options: FitOptions, line: (text: string) =
     train,
     loss: lossOf(h, classWeights),
     monitor: 'valid_loss',
-    monitors: ['valid_loss', 'valid_accuracy', 'valid_f1', 'valid_auc'],
     validate: (inference) => score(inference, valid),
     test: test && ((inference) => score(inference, test)),
     picture: ({ images, count }) => contactSheet({ values: images, count: Math.min(count, SHOWN), ...image }),

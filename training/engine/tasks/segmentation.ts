@@ -104,7 +104,6 @@ async function withPool(
     train,
     loss: lossOf(h, config),
     monitor: 'valid_dice',
-    monitors: ['valid_dice', 'valid_iou', 'valid_loss'],
     validate: (inference) => score(inference, valid, false),
     test: test && ((inference) => score(inference, test, true)),
     picture: (batch) => middleSlices(batch, config),

@@ -42,8 +42,6 @@ export interface Task {
   readonly loss: Loss;
   /** The metric that tells which model is the best, where none is asked for. */
   readonly monitor: string;
-  /** The metrics that may be asked for. */
-  readonly monitors: readonly string[];
   validate(inference: Inference): Promise<Validation>;
   /** What the network sees of a batch, for people. */
   picture(batch: TaskBatch): Promise<Image>;
