@@ -4,6 +4,7 @@ import { pad, reshape, slice } from './layout';
 import { product } from './linear';
 import { type Attributes, differentiable, float32, int, int32, op, vector, whole } from './op';
 import { computesInBfloat16, useOwnKernels } from './own-kernels';
+import { after } from './recompute';
 import { mapAxis } from './resize';
 
 /** The smallest float32: what pads an input whose maximum is taken. */
@@ -124,10 +125,8 @@ function ownConvolution(x: Tensor, weight: Tensor): Tensor {
     },
     (dy, saved) => {
       const [x, weight] = saved as [Tensor, Tensor];
-      return [
-        op('ScanlineConvolutionGradInput', [dy, weight], { T: float32 }),
-        op('ScanlineConvolutionGradFilter', [dy, x, weight], { T: float32 }),
-      ];
+      const dweight = op('ScanlineConvolutionGradFilter', [dy, x, weight], { T: float32 });
+      return [op('ScanlineConvolutionGradInput', [after(dy, [dweight]), weight], { T: float32 }), dweight];
     },
   );
 }

@@ -3,16 +3,28 @@ import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { backend, tf } from '../native/tensorflow';
 import { differentiable } from './op';
 
+let sparing = false;
+
+/**
+ * A tensor, and where the gradient of a recomputed part is being recorded, not there before the others are: so what the others are worked
+ * out from can be gone before anything is made of this one.
+ */
+export function after(tensor: Tensor, others: readonly Tensor[]): Tensor {
+  return sparing ? (together([tensor, ...others])[0] as Tensor) : tensor;
+}
+
 /** Gradients of y = f(xs) in the middle of another gradient, whose tape tfjs would forget. 0 of what y does not depend on. */
 function gradientsWithin(f: () => Tensor, xs: readonly Tensor[], dy: Tensor): Tensor[] {
   const engine = tf.engine();
   const { state } = engine;
-  const outer = state.activeTape;
+  const [outer, before] = [state.activeTape, sparing];
+  sparing = true;
   try {
     const { grads } = engine.gradients(f, [...xs], dy, true);
     return grads.map((gradient, index) => gradient ?? tf.zerosLike(xs[index] as Tensor));
   } finally {
     state.activeTape = outer;
+    sparing = before;
   }
 }
 
