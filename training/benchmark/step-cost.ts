@@ -150,6 +150,16 @@ const OPERATIONS: Readonly<Record<string, Operations>> = {
   ...{ ScanlineConvolutionGradInput: ([dy, kernel]) => ofConvolution(dy, kernel) },
   ...{ ScanlineActivatedConvolutionGradInput: ([dy, kernel]) => ofConvolution(dy, kernel) },
   ...{ ScanlineConvolutionGradFilter: ([dy], kernel) => ofConvolution(dy, kernel) },
+  ...{
+    ScanlineVolumeConvolution: forward,
+    ScanlineVolumeConvolutionTransposed: ([x, kernel]) => ofConvolution(x, kernel),
+    ScanlineVolumeConvolutionGradFilter: ([, coarse], kernel) => ofConvolution(coarse, kernel),
+  },
+  // the weights of a convolution that looks at one pixel
+  ...{
+    ScanlineNormalizedProduct: ([, , , , weight], y) => ofConvolution(y, weight),
+    ScanlineNormalizedProductGrad: ([dy, , , , , weight]) => 2 * ofConvolution(dy, weight),
+  },
   ...{ ScanlineLinear: ([x, weight], y) => ofLayer(y, x, weight) },
   ...{ ScanlineLinearGradInput: ([dy, weight], dx) => ofLayer(dy, dx, weight) },
   ...{ ScanlineLinearGradWeight: ([dy, x], dweight) => ofLayer(dy, x, dweight) },

@@ -159,7 +159,7 @@ function acrossGrids(x: Tensor, weight: Tensor, { fine, coarse, stride, padding 
   const attributes = { T: float32, sides: int(sides), stride: int(stride), padding: int(padding) };
   const y = op(`ScanlineVolumeConvolution${transposed ? 'Transposed' : ''}`, [x, weight], attributes);
   const filters = weight.shape.at(transposed ? -2 : -1) as number;
-  return op('Reshape', [y, vector([-1, ...sides, filters])], { T: float32, Tshape: int32 });
+  return op('Reshape', [y, vector([x.shape[0] as number, ...sides, filters])], { T: float32, Tshape: int32 });
 }
 
 function ownVolumeConvolution(x: Tensor, weight: Tensor, grids: Grids, transposed: boolean): Tensor {

@@ -7,7 +7,7 @@ import { type StepCost, stepCost } from '../../../training/benchmark/step-cost';
 import { CompiledRuntime } from '../../../training/compiler/compiled';
 import type { Values } from '../../../training/compiler/runtime';
 import { tf } from '../../../training/native/tensorflow';
-import { convolve } from '../../../training/ops/convolution';
+import { convolve, transposedConvolve } from '../../../training/ops/convolution';
 import { linear, selfAttention } from '../../../training/ops/linear';
 
 const values = (shape: readonly number[]): Values => ({
@@ -48,6 +48,24 @@ test('a 3D convolution with a stride: its three products', async () => {
     [3, 3, 3, 5, 7],
   );
   assert.equal(operations, 3 * 2 * (2 * 4 * 5 * 3 * 7) * (27 * 5));
+});
+
+test('a 3D convolution with a stride by our own kernels', async () => {
+  const { operations } = await costOf(
+    (x, w) => convolve(x, w, { stride: 2, padding: 1 }),
+    [2, 8, 10, 6, 16],
+    [3, 3, 3, 16, 32],
+  );
+  assert.equal(operations, 3 * 2 * (2 * 4 * 5 * 3 * 32) * (27 * 16));
+});
+
+test('a transposed 3D convolution by our own kernels: each value of x goes to a whole filter', async () => {
+  const { operations } = await costOf(
+    (x, w) => transposedConvolve(x, w, { stride: 2 }),
+    [2, 4, 5, 3, 32],
+    [3, 3, 3, 16, 32],
+  );
+  assert.equal(operations, 3 * 2 * (2 * 4 * 5 * 3 * 32) * (27 * 16));
 });
 
 test('a 2D convolution by our own kernels', async () => {
