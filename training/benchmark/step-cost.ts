@@ -71,10 +71,12 @@ interface Message {
   };
 }
 
+/** TensorFlow's trace of a run, with the fields that are read here. */
+export const RunMetadata = root.lookupType('RunMetadata');
+
 function executedOps(metadata: Uint8Array): Executed[] {
-  const type = root.lookupType('RunMetadata');
   const options = { longs: Number, defaults: true, arrays: true } as const;
-  const { step_stats: stats } = type.toObject(type.decode(metadata), options) as Message;
+  const { step_stats: stats } = RunMetadata.toObject(RunMetadata.decode(metadata), options) as Message;
   return stats.dev_stats.flatMap(({ node_stats: nodes }) =>
     nodes.map((node) => {
       // "[memory] name = Op(input, other:1)"

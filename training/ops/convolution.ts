@@ -1,6 +1,6 @@
 // Convolution and pooling in 2D and 3D with PyTorch's explicit padding.
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
-import { pad, reshape, slice } from './layout';
+import { pad, rawReshape, reshape, slice } from './layout';
 import { product } from './linear';
 import { type Attributes, differentiable, float32, int, int32, op, vector, whole } from './op';
 import { computesInBfloat16, useOwnKernels } from './own-kernels';
@@ -159,7 +159,7 @@ function acrossGrids(x: Tensor, weight: Tensor, { fine, coarse, stride, padding 
   const attributes = { T: float32, sides: int(sides), stride: int(stride), padding: int(padding) };
   const y = op(`ScanlineVolumeConvolution${transposed ? 'Transposed' : ''}`, [x, weight], attributes);
   const filters = weight.shape.at(transposed ? -2 : -1) as number;
-  return op('Reshape', [y, vector([x.shape[0] as number, ...sides, filters])], { T: float32, Tshape: int32 });
+  return rawReshape(y, [x.shape[0] as number, ...sides, filters]);
 }
 
 function ownVolumeConvolution(x: Tensor, weight: Tensor, grids: Grids, transposed: boolean): Tensor {

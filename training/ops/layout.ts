@@ -8,7 +8,8 @@ function anyBatch(shape: readonly number[]): number[] {
   return [-1, ...shape.slice(1)];
 }
 
-function rawReshape(x: Tensor, shape: readonly number[]): Tensor {
+/** `reshape` without a gradient: for the functions of `differentiable`, and for what has no shape in a graph yet. */
+export function rawReshape(x: Tensor, shape: readonly number[]): Tensor {
   return op('Reshape', [x, vector(shape)], { T: float32, Tshape: int32 });
 }
 

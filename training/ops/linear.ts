@@ -2,8 +2,8 @@
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
 import { tf } from '../native/tensorflow';
 import { gelu as geluOf, softmax } from './activation';
-import { crop, reshape, transpose } from './layout';
-import { differentiable, filled, float32, int, int32, op, ops, vector } from './op';
+import { crop, rawReshape, reshape, transpose } from './layout';
+import { differentiable, filled, float32, int, op, ops } from './op';
 import { useOwnKernels } from './own-kernels';
 
 function matMul(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean): Tensor {
@@ -138,7 +138,7 @@ function ownAttention(qkv: Tensor, queries: number): Tensor {
       const [y, level] = ops('ScanlineAttention', [qkv], { T: float32, queries: int(queries) }, 2) as [Tensor, Tensor];
       save([qkv, y, level]);
       // which tells the graph the shape of y
-      return op('Reshape', [y, vector([count, queries, heads, size])], { T: float32, Tshape: int32 });
+      return rawReshape(y, [count, queries, heads, size]);
     },
     (dy, saved) => [op('ScanlineAttentionGrad', [dy, ...saved], { T: float32 })],
   );

@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Tensor } from '@tensorflow/tfjs-node-gpu';
-import protobuf from 'protobufjs';
-import { type StepCost, stepCost } from '../../../training/benchmark/step-cost';
+import { RunMetadata, type StepCost, stepCost } from '../../../training/benchmark/step-cost';
 import { CompiledRuntime } from '../../../training/compiler/compiled';
 import type { Values } from '../../../training/compiler/runtime';
 import { tf } from '../../../training/native/tensorflow';
@@ -80,31 +79,16 @@ test('a fully connected layer', async () => {
 
 /** A trace without the last op of a kind. */
 function withoutLast(kind: string, metadata: Uint8Array): Uint8Array {
-  const { root } = protobuf.parse(`
-    syntax = "proto3";
-    message RunMetadata { StepStats step_stats = 1; }
-    message StepStats { repeated DeviceStepStats dev_stats = 1; }
-    message DeviceStepStats { string device = 1; repeated NodeExecStats node_stats = 2; }
-    message NodeExecStats {
-      string node_name = 1;
-      int64 all_start_micros = 2;
-      int64 op_start_rel_micros = 3;
-      int64 op_end_rel_micros = 4;
-      repeated bytes output = 7;
-      string timeline_label = 8;
-    }`);
-  const type = root.lookupType('RunMetadata');
-  const trace = type.decode(metadata) as unknown as {
-    stepStats: { devStats: { nodeStats: { nodeName: string; allStartMicros: unknown }[] }[] };
+  const trace = RunMetadata.decode(metadata) as unknown as {
+    step_stats: { dev_stats: { node_stats: { node_name: string; all_start_micros: unknown }[] }[] };
   };
-  for (const device of trace.stepStats.devStats) {
-    const ofKind = device.nodeStats.filter(({ nodeName }) => nodeName.startsWith(kind));
-    const last = ofKind.reduce((later, node) =>
-      Number(node.allStartMicros) > Number(later.allStartMicros) ? node : later,
-    );
-    device.nodeStats.splice(device.nodeStats.indexOf(last), 1);
+  for (const { node_stats: nodes } of trace.step_stats.dev_stats) {
+    const ofKind = nodes.filter((node) => node.node_name.startsWith(kind));
+    const startOf = (node: (typeof nodes)[number]) => Number(node.all_start_micros);
+    const last = ofKind.reduce((later, node) => (startOf(node) > startOf(later) ? node : later));
+    nodes.splice(nodes.indexOf(last), 1);
   }
-  return type.encode(trace).finish();
+  return RunMetadata.encode(trace).finish();
 }
 
 // forward, and as much again for the gradient of either side
