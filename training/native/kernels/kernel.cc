@@ -26,6 +26,8 @@ void SetAxes(TF_ShapeInferenceContext* context, int output, std::initializer_lis
   TF_DeleteShapeHandle(axes);
 }
 
+void UnknownShapes(TF_ShapeInferenceContext* context, TF_Status* status) { TF_ShapeInferenceContextSetUnknownShape(context, status); }
+
 void RegisterOp(const OpSpec& spec) {
   TF_OpDefinitionBuilder* builder = TF_NewOpDefinitionBuilder(spec.name);
   for (const char* input : spec.inputs) TF_OpDefinitionBuilderAddInput(builder, input);

@@ -190,6 +190,9 @@ struct Axes {
 // Sets an output's shape to those axes, one after the other.
 void SetAxes(TF_ShapeInferenceContext* context, int output, std::initializer_list<Axes> list, TF_Status* status);
 
+// The shape function of an op whose outputs' shapes follow from attributes: TensorFlow's C API shows it none.
+void UnknownShapes(TF_ShapeInferenceContext* context, TF_Status* status);
+
 // Registers an op whose attribute T is float or bfloat16, with a kernel for each on the CPU.
 //
 // Kernel<T> has a constructor from TF_OpKernelConstruction* and a method Compute(TF_OpKernelContext*).

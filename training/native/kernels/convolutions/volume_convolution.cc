@@ -105,9 +105,6 @@ using VolumeConvolution = VolumeConvolutionKernel<T, false>;
 template <typename T>
 using VolumeConvolutionTransposed = VolumeConvolutionKernel<T, true>;
 
-// TensorFlow's C API gives a shape function no lists of numbers.
-void UnknownShape(TF_ShapeInferenceContext* context, TF_Status* status) { TF_ShapeInferenceContextSetUnknownShape(context, status); }
-
 }  // namespace
 
 void RegisterVolumeConvolution() {
@@ -115,12 +112,12 @@ void RegisterVolumeConvolution() {
                                {"x: T", "filter: float"},
                                {"y: T"},
                                {"sides: list(int)", "stride: list(int)", "padding: list(int)"},
-                               UnknownShape});
+                               UnknownShapes});
   Register<VolumeConvolutionTransposed>({"ScanlineVolumeConvolutionTransposed",
                                          {"x: T", "filter: float"},
                                          {"y: T"},
                                          {"sides: list(int)", "stride: list(int)", "padding: list(int)"},
-                                         UnknownShape});
+                                         UnknownShapes});
   Register<VolumeConvolutionGradFilter>({"ScanlineVolumeConvolutionGradFilter",
                                          {"fine: T", "coarse: T", "filter: float"},
                                          {"dfilter: float"},

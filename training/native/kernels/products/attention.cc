@@ -156,9 +156,6 @@ class AttentionGrad {
   }
 };
 
-// TensorFlow's C API gives a shape function no numbers, and `queries` is one.
-void UnknownShapes(TF_ShapeInferenceContext* context, TF_Status* status) { TF_ShapeInferenceContextSetUnknownShape(context, status); }
-
 }  // namespace
 
 void RegisterAttention() {
