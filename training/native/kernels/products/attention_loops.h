@@ -121,7 +121,7 @@ void AttendGrad(const HeadGrad<T>& grad, const Room& memory) {
         LoadStrip(y + q * head.y_stride + c, there, &b);
         product += a * b;
       });
-      for (int64_t i = 0; i < kStrip; i++) mean[q] += product[i];
+      mean[q] = SumOfLanes(product);
     }
     PackAlong<T, kPanel>(queries, head.stride, count, size, AsItIs(), memory.panel);
     TimesPanel<T>(memory.keys, length, memory.panel, size, strips, memory.scores);

@@ -10,14 +10,28 @@ SCANLINE_INLINE int64_t CellsOf(int64_t values) {
   return (values + kOfCell<T> - 1) / kOfCell<T>;
 }
 
+// Two strips of values, the second after the first -> their bfloat16 in this order.
+SCANLINE_INLINE void ToHalves(const Floats& first, const Floats& second, Words* halves) {
+#if SCANLINE_AVX512_BF16
+  *halves = reinterpret_cast<Words>(_mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(second), reinterpret_cast<__m512>(first)));
+#else
+  FromFloats(first, reinterpret_cast<bfloat16*>(halves));
+  FromFloats(second, reinterpret_cast<bfloat16*>(halves) + kStrip);
+#endif
+}
+
 // Two strips of values that follow each other along the sum -> one strip of cells, or two strips `next` apart.
 template <typename T>
 SCANLINE_INLINE void StoreCells(const Floats& first, const Floats& second, uint32_t* cells, int64_t next) {
 #if SCANLINE_AVX512_BF16
   if constexpr (kOfCell<T> == 2) {
-    const __m256bh low = _mm512_cvtneps_pbh(reinterpret_cast<__m512>(first)), high = _mm512_cvtneps_pbh(reinterpret_cast<__m512>(second));
-    const __m512i upper = _mm512_slli_epi32(_mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(high)), 16);
-    _mm512_storeu_si512(cells, _mm512_or_si512(_mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(low)), upper));
+    using Picks = int16_t __attribute__((vector_size(kStrip * 4)));
+    const Picks neighbours = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                              8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    Words halves;
+    ToHalves(first, second, &halves);
+    const Picks paired = __builtin_shuffle(reinterpret_cast<const Picks&>(halves), neighbours);
+    std::memcpy(cells, &paired, sizeof paired);
     return;
   }
 #endif

@@ -1,7 +1,8 @@
 // The fully connected layer, y = x w^T + bias, and its gradients; x may go through a GELU first, which is never stored.
 //
-// Of the two factors of a product the smaller one is packed for all threads; each thread packs some of the other into its own second cache,
-// and multiplies it with all of that. What a value of the result is summed up from, and in which order, does not depend on the threads.
+// One factor of a product is packed for all threads; each thread packs some of the other into its own second cache, and multiplies it with all
+// of that, while the next of it come from memory. What a value of the result is summed up from, and in which order, does not depend on the
+// threads.
 #include <immintrin.h>
 
 #include <algorithm>
@@ -15,10 +16,19 @@ namespace scanline {
 
 namespace {
 
-// Packed tiles or panels: `count`, from number `first` on.
+// Tiles or panels: `count`, from number `first` on.
+struct Group {
+  int64_t first, count;
+};
 struct Packed {
   const uint32_t* cells;
-  int64_t first, count;
+  Group group;
+};
+
+// Lines of memory that will be read soon: `bytes` of each of some rows.
+struct Ahead {
+  const char* first;
+  int64_t rows, bytes, stride;
 };
 
 // y [rows, columns] = sums + bias, added to what is there, times the GELU's gradient for z; each where it is asked for.
@@ -41,17 +51,19 @@ constexpr int64_t kTasksOfThread = 4;
 // What is summed over more than that is summed in parts, each added to those before, for a float32 result.
 constexpr int64_t kDepthOfSum = 1536;
 
-// Shares `count` tiles or panels evenly among tasks: some for each thread, and each with no more of them than stay in the second cache.
+// Shares `count` tiles or panels evenly among tasks: some for each thread, and each with no more of them than stay in the second cache. Calls
+// body(group, the group that the same thread will most likely be given next).
 template <typename Body>
 void ForEachGroup(int64_t count, int64_t cells, const Body& body) {
   if (count == 0) return;
   const int64_t most = std::max<int64_t>(1, kKept / static_cast<int64_t>((cells + 1) * sizeof(uint32_t))), threads = KernelThreads();
   const int64_t group = std::min(most, CeilOf(count, kTasksOfThread * threads));
   const int64_t tasks = std::min(count, CeilOf(count, group * threads) * threads);
-  ParallelFor(tasks, [&](int64_t task) {
-    const int64_t first = task * count / tasks;
-    body(first, (task + 1) * count / tasks - first);
-  });
+  const auto group_of = [&](int64_t task) {
+    const int64_t first = std::min(task, tasks) * count / tasks;
+    return Group{first, std::min(task + 1, tasks) * count / tasks - first};
+  };
+  ParallelFor(tasks, [&](int64_t task) { body(group_of(task), group_of(task + threads)); });
 }
 
 // The parts that a sum is made of. Half of a bfloat16's digits would be lost between two parts.
@@ -60,10 +72,15 @@ int64_t PartsOf(int64_t depth) {
   return std::is_same_v<Y, float> ? std::max<int64_t>(1, CeilOf(depth, kDepthOfSum)) : 1;
 }
 
+// Left factors are activations, most of them still in a cache: rather than weights, which come from memory and can do so while others are
+// multiplied, they are packed for all, if they are not too many.
+bool SharesTiles(int64_t rows, int64_t columns) { return rows < 2 * columns; }
+
 // The cells that are packed for all threads.
 template <typename T, typename Y>
 int64_t SharedCells(int64_t rows, int64_t columns, int64_t depth) {
-  return std::min(CeilOf(rows, kTile) * kTile, CeilOf(columns, kPanel) * kPanel) * Cells<T>(CeilOf(depth, PartsOf<Y>(depth)));
+  const int64_t shared = SharesTiles(rows, columns) ? CeilOf(rows, kTile) * kTile : CeilOf(columns, kPanel) * kPanel;
+  return shared * Cells<T>(CeilOf(depth, PartsOf<Y>(depth)));
 }
 
 // `depth` values along the sum, from `first` on.
@@ -75,30 +92,43 @@ Factors<S> PartOf(const Factors<S>& factors, int64_t first, int64_t depth) {
   return part;
 }
 
+// Where the factors of some tiles or panels of so many each lie.
+template <typename S>
+Ahead LinesOf(const Factors<S>& factors, const Group& group, int64_t of_each) {
+  const int64_t begin = group.first * of_each, there = std::clamp<int64_t>(factors.count - begin, 0, group.count * of_each);
+  const int64_t rows = factors.along ? there : factors.depth, values = factors.along ? factors.depth : there;
+  const S* first = factors.values + begin * (factors.along ? factors.stride : 1);
+  constexpr int64_t bytes = sizeof(S);
+  return {reinterpret_cast<const char*>(first), there == 0 ? 0 : rows, values * bytes, factors.stride * bytes};
+}
+
 // One part of Multiply.
 template <typename T, typename L, typename R, typename Y>
 void MultiplyPart(const Factors<L>& left, const Factors<R>& right, uint32_t* shared, const Result<Y>& result, float* sums) {
   const int64_t cells = Cells<T>(left.depth);
   const int64_t tiles = CeilOf(left.count, kTile), panels = CeilOf(right.count, kPanel);
-  const auto pack_tiles = [&](int64_t first, int64_t count, uint32_t* packed) {
-    SCANLINE_CALL(PackTiles<T>, left, first, count, packed, sums);
+  const auto pack_tiles = [&](const Group& group, uint32_t* packed) {
+    SCANLINE_CALL(PackTiles<T>, left, group, packed, sums);
+    return Packed{packed, group};
   };
-  const auto pack_panels = [&](int64_t first, int64_t count, uint32_t* packed) {
-    SCANLINE_CALL(PackPanels<T>, right, first, count, packed);
+  const auto pack_panels = [&](const Group& group, uint32_t* packed) {
+    SCANLINE_CALL(PackPanels<T>, right, group, packed);
+    return Packed{packed, group};
   };
-  if (tiles * kTile < panels * kPanel) {
-    ForEachGroup(tiles, cells * kTile, [&](int64_t first, int64_t count) { pack_tiles(first, count, shared + first * cells * kTile); });
-    ForEachGroup(panels, cells * kPanel, [&](int64_t first, int64_t count) {
-      uint32_t* packed = Scratch<uint32_t>(count * cells * kPanel);
-      pack_panels(first, count, packed);
-      SCANLINE_CALL(MultiplyFactors<T>, Packed{shared, 0, tiles}, Packed{packed, first, count}, true, left.depth, result);
+  const int64_t tile = cells * kTile, panel = cells * kPanel;
+  if (SharesTiles(left.count, right.count)) {
+    ForEachGroup(tiles, tile, [&](const Group& group, const Group&) { pack_tiles(group, shared + group.first * tile); });
+    ForEachGroup(panels, panel, [&](const Group& group, const Group& next) {
+      const Packed packed = pack_panels(group, Scratch<uint32_t>(group.count * panel));
+      const Ahead ahead = LinesOf(right, next, kPanel);
+      SCANLINE_CALL(MultiplyFactors<T>, Packed{shared, {0, tiles}}, packed, true, left.depth, ahead, result);
     });
   } else {
-    ForEachGroup(panels, cells * kPanel, [&](int64_t first, int64_t count) { pack_panels(first, count, shared + first * cells * kPanel); });
-    ForEachGroup(tiles, cells * kTile, [&](int64_t first, int64_t count) {
-      uint32_t* packed = Scratch<uint32_t>(count * cells * kTile);
-      pack_tiles(first, count, packed);
-      SCANLINE_CALL(MultiplyFactors<T>, Packed{packed, first, count}, Packed{shared, 0, panels}, false, left.depth, result);
+    ForEachGroup(panels, panel, [&](const Group& group, const Group&) { pack_panels(group, shared + group.first * panel); });
+    ForEachGroup(tiles, tile, [&](const Group& group, const Group& next) {
+      const Packed packed = pack_tiles(group, Scratch<uint32_t>(group.count * tile));
+      const Ahead ahead = LinesOf(left, next, kTile);
+      SCANLINE_CALL(MultiplyFactors<T>, packed, Packed{shared, {0, panels}}, false, left.depth, ahead, result);
     });
   }
 }

@@ -121,10 +121,7 @@ SCANLINE_INLINE void LoadCells(const S* values, int64_t count, const Change& cha
     Floats first, second;
     load(0, &first);
     load(kStrip, &second);
-    bfloat16 halves[2 * kStrip];
-    FromFloats(first, halves);
-    FromFloats(second, halves + kStrip);
-    std::memcpy(cells, halves, sizeof *cells);
+    ToHalves(first, second, cells);
   } else {
     Floats strip;
     load(0, &strip);
