@@ -29,6 +29,7 @@ test('TensorFlow reads from the session settings what was asked', { skip: withou
   const leftAlone = { opt_level: 'L0', do_common_subexpression_elimination: true };
   assert.deepEqual(plain, {
     ...always,
+    inter_op_parallelism_threads: 1,
     graph_options: {
       optimizer_options: leftAlone,
       rewrite_options: { meta_optimizer_iterations: 'ONE', optimizers: ['dependency'] },
@@ -55,7 +56,10 @@ test('TensorFlow reads from the session settings what was asked', { skip: withou
   });
 });
 
-test('threads stand at field 2, concurrent ops at field 5', () => {
-  const bytes = hex({ threads: 3, concurrentOps: 2 });
-  assert.ok(bytes.startsWith('10032802'), bytes);
+test('threads stand at field 2, concurrent ops at field 5: one, unless a GPU is to be kept busy', () => {
+  const starts = (config: Parameters<typeof encodeSessionConfig>[0], bytes: string) =>
+    assert.equal(hex(config).slice(0, bytes.length), bytes);
+  starts({ threads: 3, concurrentOps: 2 }, '10032802');
+  starts({ threads: 3 }, '10032801');
+  starts({ threads: 3, gpu: true }, '100332');
 });
