@@ -64,7 +64,7 @@ export async function fitModel(
     h.pretrained === '' ? undefined : planTransfer(network, await readPretrained(h.pretrained), parts, h.pretrained);
   const frozen = frozenParameters(network, h.freeze);
 
-  // ops side by side would keep what each of them needs at the same time
+  // ops side by side, as they are on a GPU, would keep what each of them needs at the same time
   const sparing = h.gradient_checkpointing && { concurrentOps: 1 };
   const runtime = eager ? new EagerRuntime() : new CompiledRuntime({ threads, precision, gpu, ...sparing });
   const model = new Model(network, runtime, (name) => frozen.has(name));
