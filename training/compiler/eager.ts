@@ -7,6 +7,15 @@ import { type Body, type InputSpec, type Program, type Runtime, type Values, Var
 /** TensorFlow's name for a variable that is freed with its handle (core/framework/resource_handle.h). */
 const ANONYMOUS = 'cd2c89b7-88b7-44c8-ad83-06c2a9158347';
 
+/** What a function returns, its tensors freed. tf.tidy would walk through all values of the result, in search of tensors among them. */
+function tidied<Result>(body: () => Result): Result {
+  let result: Result | undefined;
+  tf.tidy(() => {
+    result = body();
+  });
+  return result as Result;
+}
+
 export class EagerRuntime implements Runtime {
   private readonly handles: Tensor[] = [];
 
@@ -33,11 +42,11 @@ export class EagerRuntime implements Runtime {
       for (const [, tensor] of outputs) tensor.dispose();
       return Object.fromEntries(results);
     };
-    return { run: async (values) => tf.tidy(() => run(values) as never) };
+    return { run: async (values) => tidied(() => run(values)) };
   }
 
   async read(variables: readonly Variable[]): Promise<Float32Array[]> {
-    return tf.tidy(() => variables.map((variable) => variable.read().dataSync() as Float32Array) as never);
+    return tidied(() => variables.map((variable) => variable.read().dataSync() as Float32Array));
   }
 
   async write(values: ReadonlyMap<Variable, Float32Array>): Promise<void> {
