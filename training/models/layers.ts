@@ -235,9 +235,9 @@ export interface DenseOptions {
 export function dense(scope: Scope, inputs: number, outputs: number, options: DenseOptions = {}): Layer {
   const { bias = true, biasInitial = defaultUniform(inputs), gelu = false } = options;
   const weight = scope.parameter('weight', [outputs, inputs], defaultUniform(inputs));
-  if (!bias) return (x, pass) => linear(x, pass.parameter(weight), undefined, { gelu });
-  const offset = scope.parameter('bias', [outputs], biasInitial);
-  return (x, pass) => linear(x, pass.parameter(weight), pass.parameter(offset), { gelu });
+  const offset = bias ? scope.parameter('bias', [outputs], biasInitial) : undefined;
+  const offsetIn = (pass: Pass) => (offset === undefined ? undefined : pass.parameter(offset));
+  return (x, pass) => linear(x, pass.parameter(weight), offsetIn(pass), { gelu, training: pass.training });
 }
 
 /** A fully connected layer, a GELU and another such layer, with dropout after each, as transformers have it. */

@@ -55,7 +55,8 @@ function patchEmbedding(scope: Scope, options: Required<ViTOptions>): Layer {
     const whole = crop(x, [rows * height, columns * width, inChannels]);
     const grid = transpose(reshape(whole, [-1, rows, height, columns, width, inChannels]), [0, 1, 3, 2, 4, 5]);
     const matrix = transpose(reshape(pass.parameter(weight), [inputs, hiddenSize]), [1, 0]);
-    return linear(reshape(grid, [-1, rows * columns, inputs]), matrix, pass.parameter(bias));
+    const tokens = reshape(grid, [-1, rows * columns, inputs]);
+    return linear(tokens, matrix, pass.parameter(bias), { training: pass.training });
   };
 }
 

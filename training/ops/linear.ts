@@ -40,6 +40,12 @@ export function biasAdd(x: Tensor, bias: Tensor): Tensor {
 export interface LinearOptions {
   /** Whether x goes through a GELU first, which is not stored where the own kernels do both. @default false */
   readonly gelu?: boolean;
+  /**
+   * Whether the network is trained. A large layer in float32 may then use Strassen's algorithm, where the rounding of a row's result depends
+   * on the other rows: what a model answers for an image is not to change with those beside it. Its gradients always may.
+   * @default false
+   */
+  readonly training?: boolean;
 }
 
 /**
@@ -50,8 +56,11 @@ export interface LinearOptions {
  * @param bias [O]
  * @returns [..., O]
  */
-export function linear(x: Tensor, weight: Tensor, bias?: Tensor, { gelu = false }: LinearOptions = {}): Tensor {
-  return useOwnKernels() ? ownLinear(x, weight, bias, gelu) : tensorflowLinear(gelu ? geluOf(x) : x, weight, bias);
+export function linear(x: Tensor, weight: Tensor, bias?: Tensor, options: LinearOptions = {}): Tensor {
+  const { gelu = false, training = false } = options;
+  return useOwnKernels()
+    ? ownLinear(x, weight, bias, { gelu, training })
+    : tensorflowLinear(gelu ? geluOf(x) : x, weight, bias);
 }
 
 function tensorflowLinear(x: Tensor, weight: Tensor, bias: Tensor | undefined): Tensor {
@@ -62,14 +71,15 @@ function tensorflowLinear(x: Tensor, weight: Tensor, bias: Tensor | undefined): 
 }
 
 /** With the kernels of kernels/products/linear.cc. */
-function ownLinear(x: Tensor, weight: Tensor, bias: Tensor | undefined, gelu: boolean): Tensor {
-  const attributes = { T: float32, gelu };
+function ownLinear(x: Tensor, weight: Tensor, bias: Tensor | undefined, options: Required<LinearOptions>): Tensor {
+  const attributes = { T: float32, gelu: options.gelu };
   return differentiable<Tensor[]>(
     bias ? [x, weight, bias] : [x, weight],
     (given, save) => {
       const [x, weight, bias] = given as [Tensor, Tensor, Tensor?];
       save([x, weight]);
-      return op('ScanlineLinear', [x, weight, bias ?? filled([weight.shape[0] as number], 0)], attributes);
+      const offset = bias ?? filled([weight.shape[0] as number], 0);
+      return op('ScanlineLinear', [x, weight, offset], { ...attributes, training: options.training });
     },
     (dy, saved) => {
       const [x, weight] = saved as [Tensor, Tensor];

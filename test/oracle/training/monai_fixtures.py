@@ -43,6 +43,7 @@ BY_FORMULA = {
     "resnet": (ResNet, dict(spatial_dims=2, block="basic", layers=[1, 2, 1, 1], block_inplanes=[4, 6, 8, 12], n_input_channels=2, num_classes=3), (3, 2, 33, 26)),
     "resnet_bottleneck": (ResNet, dict(spatial_dims=3, block="bottleneck", layers=[1, 1, 2, 1], block_inplanes=[2, 3, 4, 6], n_input_channels=1, num_classes=2, conv1_t_size=3, conv1_t_stride=2, no_max_pool=True, bias_downsample=False), (2, 1, 17, 16, 20)),
     "vit_conv": (ConvStemViT, dict(in_channels=3, img_size=(16, 24), hidden_size=16, num_layers=2, num_heads=4, mlp_dim=24, num_classes=4, stem=(4, 6, 6, 8)), (3, 3, 16, 24)),
+    "vit_wide": (vit, dict(in_channels=1, img_size=(144, 144), patch_size=(8, 8), hidden_size=640, mlp_dim=650, num_layers=2, num_heads=4, num_classes=2), (2, 1, 144, 144)),
     "swinunetr": (SwinUNETR, dict(spatial_dims=3, in_channels=2, out_channels=3, feature_size=12, window_size=3, depths=(2, 1, 1, 1), norm_name=("group", {"num_groups": 4})), (1, 2, 32, 32, 32)),
     "swinunetr_2d": (SwinUNETR, dict(spatial_dims=2, in_channels=1, out_channels=2, feature_size=12, norm_name="batch", qkv_bias=False), (2, 1, 64, 32)),
     "unet_2d": (UNet, dict(spatial_dims=2, in_channels=1, out_channels=3, channels=(4, 8, 16), strides=(2, 2), num_res_units=1, act="leakyrelu"), (2, 1, 24, 16)),

@@ -60,6 +60,18 @@ const networks: Record<string, () => Network> = {
       },
       ...{ qkvBias: true, postActivation: 'none' },
     }),
+  // wide enough, and with tokens enough, for Strassen's algorithm
+  vit_wide: () =>
+    vit({
+      inChannels: 1,
+      classes: 2,
+      imageSize: [144, 144],
+      patchSize: [8, 8],
+      hiddenSize: 640,
+      mlpDim: 650,
+      layers: 2,
+      heads: 4,
+    }),
   segresnet: () => segresnet({ inChannels: 2, classes: 3, initFilters: 8, blocksDown: [1, 2, 1], blocksUp: [1, 2] }),
   segresnet_deconv: () =>
     segresnet({

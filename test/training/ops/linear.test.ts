@@ -11,7 +11,8 @@ import { rounded, runKernel } from './kernel';
 
 native.setKernelThreads(2);
 
-// one row; no whole tiles, panels, strips or pairs; more rows than inputs and outputs, and fewer; sums in several parts
+// one row; no whole tiles, panels, strips or pairs; more rows than inputs and outputs, and fewer; sums in several parts; of odd sizes that
+// Strassen's algorithm takes
 const SHAPES = [
   { rows: [1], inputs: 5, outputs: 2 },
   { rows: [2, 19], inputs: 51, outputs: 67 },
@@ -19,6 +20,8 @@ const SHAPES = [
   { rows: [4, 257], inputs: 24, outputs: 48 },
   { rows: [3, 1100], inputs: 16, outputs: 31 },
   { rows: [20], inputs: 3100, outputs: 40 },
+  { rows: [1, 653], inputs: 1601, outputs: 647 },
+  { rows: [1310], inputs: 645, outputs: 650 },
 ];
 
 for (const { rows, inputs, outputs } of SHAPES) {
@@ -32,7 +35,7 @@ for (const { rows, inputs, outputs } of SHAPES) {
     const dy = normal([...rows, outputs], 4);
 
     test(`${what} is what TensorFlow's ops give, with its gradients`, () => {
-      const layer = (x: Tensor, weight: Tensor, bias: Tensor) => linear(x, weight, bias, { gelu });
+      const layer = (x: Tensor, weight: Tensor, bias: Tensor) => linear(x, weight, bias, { gelu, training: true });
       const expected = withTensorflowOpsOnly(() => evaluate(layer, tensors(), dy));
       assertAlike(evaluate(layer, tensors(), dy), expected, 5e-6);
     });
@@ -45,8 +48,9 @@ for (const { rows, inputs, outputs } of SHAPES) {
         ScanlineLinearGradWeight: [rounded(dy), rounded(x)],
       };
       for (const [name, given] of Object.entries(kernels)) {
-        const full = await runKernel(name, given, { gelu }, 'float32');
-        const half = await runKernel(name, given, { gelu }, 'bfloat16');
+        const attributes = { gelu, ...(name === 'ScanlineLinear' && { training: true }) };
+        const full = await runKernel(name, given, attributes, 'float32');
+        const half = await runKernel(name, given, attributes, 'bfloat16');
         for (const [i, values] of half.values.entries()) {
           const expected = full.values[i] as Float32Array;
           const worst = largest(values.map((value, j) => value - (expected[j] as number)));
@@ -92,6 +96,45 @@ test('linear of no rows has none, and its gradients are 0', () => {
   assert.deepEqual([...(dweight as Tensor).dataSync(), ...(dbias as Tensor).dataSync()], new Array(18).fill(0));
 });
 
+/** Layers that Strassen's algorithm takes in training. */
+const LARGE = { rows: 700, inputs: 701, outputs: 660 };
+
+test('a row of a large linear layer is the same beside any others, but where the network is trained', () => {
+  const { rows, inputs, outputs } = LARGE;
+  const weight = normal([outputs, inputs], 1);
+  const first = normal([rows / 2, inputs], 2);
+  const rowsBeside = (seed: number, training: boolean) => {
+    const x = tf.concat([first, normal([rows / 2, inputs], seed)]);
+    return linear(x, weight, undefined, { training })
+      .slice([0, 0], [rows / 2, outputs])
+      .dataSync();
+  };
+  assert.deepEqual(rowsBeside(3, false), rowsBeside(4, false));
+  // the sums of Strassen's algorithm are of rows of both halves
+  assert.notDeepEqual(rowsBeside(3, true), rowsBeside(4, true));
+});
+
+test('a large linear layer in training rounds less than twice as much as one that is not', () => {
+  const { rows, inputs, outputs } = LARGE;
+  const [x, weight] = [normal([rows, inputs], 1), normal([outputs, inputs], 2)];
+  const [left, right] = [x.dataSync(), weight.dataSync()];
+  const errors = (training: boolean) => {
+    const y = linear(x, weight, undefined, { training }).dataSync();
+    // a value of each row
+    const squares = Array.from({ length: rows }, (_, row) => {
+      const column = (row * 7) % outputs;
+      let exact = 0;
+      for (let k = 0; k < inputs; k++)
+        exact += (left[row * inputs + k] as number) * (right[column * inputs + k] as number);
+      return ((y[row * outputs + column] as number) - exact) ** 2;
+    });
+    return Math.sqrt(squares.reduce((sum, square) => sum + square) / rows);
+  };
+  const [strassen, plain] = [errors(true), errors(false)];
+  assert.ok(strassen < 2 * plain, `${strassen} against ${plain}`);
+  assert.ok(strassen !== plain);
+});
+
 for (const [name, inputs, message] of [
   ['ScanlineLinear', [tf.ones([2, 4]), tf.ones([3, 5]), tf.ones([3])], /weight has 3 x 5 values; it takes 3 x 4/],
   ['ScanlineLinear', [tf.ones([2, 4]), tf.ones([3, 4]), tf.ones([4])], /bias has 4 values; .* 3 outputs/],
@@ -105,6 +148,7 @@ for (const [name, inputs, message] of [
 ] as const) {
   test(`${name} refuses inputs that do not agree: ${message.source}`, () => {
     const outputs = name === 'ScanlineLinearGradWeight' ? 2 : 1;
-    assert.throws(() => ops(name, inputs, { T: float32, gelu: false }, outputs), message);
+    const attributes = { T: float32, gelu: false, ...(name === 'ScanlineLinear' && { training: false }) };
+    assert.throws(() => ops(name, inputs, attributes, outputs), message);
   });
 }

@@ -61,10 +61,11 @@ results.push(
 for (const [rows, inputs, outputs] of [
   [700, 40, 70],
   [50, 300, 500],
+  [650, 660, 670],
 ] as const) {
   results.push(
     ...evaluate(
-      (x, weight, bias) => linear(x as Tensor, weight as Tensor, bias as Tensor, { gelu: true }),
+      (x, weight, bias) => linear(x as Tensor, weight as Tensor, bias as Tensor, { gelu: true, training: true }),
       [normal([rows, inputs], 26), normal([outputs, inputs], 27), normal([outputs], 28)],
       normal([rows, outputs], 29),
     ),

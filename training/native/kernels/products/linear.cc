@@ -3,7 +3,11 @@
 // One factor of a product is packed for all threads; each thread packs some of the other into its own second cache, and multiplies it with all
 // of that, while the next of it come from memory. What a value of the result is summed up from, and in which order, does not depend on the
 // threads.
+//
+// Large products in float32 are Strassen's (strassen.h) in training. A row of their result depends, by rounding, on the other rows too: so it
+// is not theirs where a model predicts, whose answer for one image must not change with those that share its batch.
 #include <immintrin.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -11,6 +15,7 @@
 #include "../parallel.h"
 #include "../scratch.h"
 #include "product.h"
+#include "strassen.h"
 
 namespace scanline {
 
@@ -45,18 +50,31 @@ struct Result {
 #include "../vectors/families.h"
 
 // Bytes of packed factors that a thread keeps in its second cache, beside what passes through it.
-constexpr int64_t kKept = 512 << 10;
+const int64_t kKept = std::max<int64_t>(256 << 10, sysconf(_SC_LEVEL2_CACHE_SIZE) / 16 * 11);
 // A product is cut into so many tasks for each thread at least.
 constexpr int64_t kTasksOfThread = 4;
 // What is summed over more than that is summed in parts, each added to those before, for a float32 result.
 constexpr int64_t kDepthOfSum = 1536;
+// Below that in any direction, Strassen's algorithm spends more on sums than it saves.
+constexpr int64_t kStrassenLeast = 640;
 
-// Shares `count` tiles or panels evenly among tasks: some for each thread, and each with no more of them than stay in the second cache. Calls
+// The tiles or panels of a factor, and the cells of each. One of Strassen's algorithm is two of them, as factors of all terms.
+struct Cut {
+  int64_t count, cells;
+};
+
+template <typename T>
+Cut CutOf(int64_t numbers, int64_t width, int64_t depth, bool strassen) {
+  return strassen ? Cut{CeilOf(numbers, 2 * width), kTerms * CeilOf(depth, 2) * width} : Cut{CeilOf(numbers, width), Cells<T>(depth) * width};
+}
+
+// Shares tiles or panels evenly among tasks: some for each thread, and each with no more of them than stay in the second cache. Calls
 // body(group, the group that the same thread will most likely be given next).
 template <typename Body>
-void ForEachGroup(int64_t count, int64_t cells, const Body& body) {
+void ForEachGroup(const Cut& cut, const Body& body) {
+  const int64_t count = cut.count, threads = KernelThreads();
   if (count == 0) return;
-  const int64_t most = std::max<int64_t>(1, kKept / static_cast<int64_t>((cells + 1) * sizeof(uint32_t))), threads = KernelThreads();
+  const int64_t most = std::max<int64_t>(1, kKept / static_cast<int64_t>((cut.cells + 1) * sizeof(uint32_t)));
   const int64_t group = std::min(most, CeilOf(count, kTasksOfThread * threads));
   const int64_t tasks = std::min(count, CeilOf(count, group * threads) * threads);
   const auto group_of = [&](int64_t task) {
@@ -66,31 +84,25 @@ void ForEachGroup(int64_t count, int64_t cells, const Body& body) {
   ParallelFor(tasks, [&](int64_t task) { body(group_of(task), group_of(task + threads)); });
 }
 
-// The parts that a sum is made of. Half of a bfloat16's digits would be lost between two parts.
-template <typename Y>
-int64_t PartsOf(int64_t depth) {
-  return std::is_same_v<Y, float> ? std::max<int64_t>(1, CeilOf(depth, kDepthOfSum)) : 1;
-}
-
-// Left factors are activations, most of them still in a cache: rather than weights, which come from memory and can do so while others are
-// multiplied, they are packed for all, if they are not too many.
-bool SharesTiles(int64_t rows, int64_t columns) { return rows < 2 * columns; }
-
-// The cells that are packed for all threads.
+// How the product of so many left factors of T, the rows of its result, and right ones becomes a result of Y.
 template <typename T, typename Y>
-int64_t SharedCells(int64_t rows, int64_t columns, int64_t depth) {
-  const int64_t shared = SharesTiles(rows, columns) ? CeilOf(rows, kTile) * kTile : CeilOf(columns, kPanel) * kPanel;
-  return shared * Cells<T>(CeilOf(depth, PartsOf<Y>(depth)));
-}
+struct Plan {
+  // Left factors are activations, most of them still in a cache: rather than weights, which come from memory and can do so while others are
+  // multiplied, they are packed for all, if they are not too many.
+  const bool shares_tiles;
+  const bool strassen;
+  // of the sum; half of a bfloat16's digits would be lost between two
+  const int64_t parts;
+  // what is packed for all
+  const Cut shared;
 
-// `depth` values along the sum, from `first` on.
-template <typename S>
-Factors<S> PartOf(const Factors<S>& factors, int64_t first, int64_t depth) {
-  Factors<S> part = factors;
-  part.values += first * (factors.along ? 1 : factors.stride);
-  part.depth = depth;
-  return part;
-}
+  Plan(int64_t rows, int64_t columns, int64_t depth, bool may_be_strassen)
+      : shares_tiles(rows < 2 * columns),
+        strassen(may_be_strassen && std::is_same_v<T, float> && std::min({rows, columns, depth}) >= kStrassenLeast),
+        parts(std::is_same_v<Y, float> ? std::max<int64_t>(1, CeilOf(depth, kDepthOfSum)) : 1),
+        shared(CutOf<T>(shares_tiles ? rows : columns, shares_tiles ? kTile : kPanel, CeilOf(depth, parts), strassen)) {}
+  int64_t SharedCells() const { return shared.count * shared.cells; }
+};
 
 // Where the factors of some tiles or panels of so many each lie.
 template <typename S>
@@ -103,48 +115,71 @@ Ahead LinesOf(const Factors<S>& factors, const Group& group, int64_t of_each) {
 }
 
 // One part of Multiply.
-template <typename T, typename L, typename R, typename Y>
-void MultiplyPart(const Factors<L>& left, const Factors<R>& right, uint32_t* shared, const Result<Y>& result, float* sums) {
-  const int64_t cells = Cells<T>(left.depth);
-  const int64_t tiles = CeilOf(left.count, kTile), panels = CeilOf(right.count, kPanel);
+template <bool strassen, typename T, typename L, typename R, typename Y>
+void MultiplyPart(const Plan<T, Y>& plan, const Factors<L>& left, const Factors<R>& right, uint32_t* shared, const Result<Y>& result, float* sums) {
+  const Cut tiles = CutOf<T>(left.count, kTile, left.depth, strassen), panels = CutOf<T>(right.count, kPanel, right.depth, strassen);
   const auto pack_tiles = [&](const Group& group, uint32_t* packed) {
-    SCANLINE_CALL(PackTiles<T>, left, group, packed, sums);
-    return Packed{packed, group};
+    if constexpr (strassen) {
+      SCANLINE_CALL(PackTileTerms, left, group, tiles.count, packed, sums);
+    } else {
+      SCANLINE_CALL(PackTiles<T>, left, group, packed, sums);
+    }
   };
   const auto pack_panels = [&](const Group& group, uint32_t* packed) {
-    SCANLINE_CALL(PackPanels<T>, right, group, packed);
-    return Packed{packed, group};
+    if constexpr (strassen) {
+      SCANLINE_CALL(PackPanelTerms, right, group, panels.count, packed);
+    } else {
+      SCANLINE_CALL(PackPanels<T>, right, group, packed);
+    }
   };
-  const int64_t tile = cells * kTile, panel = cells * kPanel;
-  if (SharesTiles(left.count, right.count)) {
-    ForEachGroup(tiles, tile, [&](const Group& group, const Group&) { pack_tiles(group, shared + group.first * tile); });
-    ForEachGroup(panels, panel, [&](const Group& group, const Group& next) {
-      const Packed packed = pack_panels(group, Scratch<uint32_t>(group.count * panel));
-      const Ahead ahead = LinesOf(right, next, kPanel);
-      SCANLINE_CALL(MultiplyFactors<T>, Packed{shared, {0, tiles}}, packed, true, left.depth, ahead, result);
+  // `next`: what will be packed then, whose lines are fetched meanwhile; of all factors of that side
+  const auto multiply = [&](const Packed& some_tiles, const Packed& some_panels, const auto& factors, const Cut& cut, const Group& next) {
+    const int64_t width = plan.shares_tiles ? kPanel : kTile;
+    if constexpr (strassen) {
+      const Ahead ahead[2] = {LinesOf(factors, next, width), LinesOf(factors, {next.first + cut.count, next.count}, width)};
+      SCANLINE_CALL(MultiplyTerms, some_tiles, tiles.count, some_panels, panels.count, plan.shares_tiles, CeilOf(left.depth, 2), ahead, result);
+    } else {
+      SCANLINE_CALL(MultiplyFactors<T>, some_tiles, some_panels, plan.shares_tiles, left.depth, LinesOf(factors, next, width), result);
+    }
+  };
+  if (plan.shares_tiles) {
+    ForEachGroup(tiles, [&](const Group& group, const Group&) { pack_tiles(group, shared + group.first * tiles.cells); });
+    ForEachGroup(panels, [&](const Group& group, const Group& next) {
+      uint32_t* packed = Scratch<uint32_t>(group.count * panels.cells);
+      pack_panels(group, packed);
+      multiply({shared, {0, tiles.count}}, {packed, group}, right, panels, next);
     });
   } else {
-    ForEachGroup(panels, panel, [&](const Group& group, const Group&) { pack_panels(group, shared + group.first * panel); });
-    ForEachGroup(tiles, tile, [&](const Group& group, const Group& next) {
-      const Packed packed = pack_tiles(group, Scratch<uint32_t>(group.count * tile));
-      const Ahead ahead = LinesOf(left, next, kTile);
-      SCANLINE_CALL(MultiplyFactors<T>, packed, Packed{shared, {0, panels}}, false, left.depth, ahead, result);
+    ForEachGroup(panels, [&](const Group& group, const Group&) { pack_panels(group, shared + group.first * panels.cells); });
+    ForEachGroup(tiles, [&](const Group& group, const Group& next) {
+      uint32_t* packed = Scratch<uint32_t>(group.count * tiles.cells);
+      pack_tiles(group, packed);
+      multiply({packed, group}, {shared, {0, panels.count}}, left, tiles, next);
     });
   }
 }
 
-// The result of left times right. `shared` has room for SharedCells. `sums`: where given, each left factor's values along the sum are added
-// up there.
+// The result of left times right. `shared` has room for the plan's SharedCells. `sums`: where given, each left factor's values along the sum
+// are added up there.
 template <typename T, typename L, typename R, typename Y>
-void Multiply(const Factors<L>& left, const Factors<R>& right, uint32_t* shared, const Result<Y>& result, float* sums = nullptr) {
-  const int64_t depth = left.depth, parts = PartsOf<Y>(depth);
-  for (int64_t part = 0; part < parts; part++) {
-    const int64_t first = part * depth / parts, count = (part + 1) * depth / parts - first;
+void Multiply(const Plan<T, Y>& plan, const Factors<L>& left, const Factors<R>& right, uint32_t* shared, const Result<Y>& result,
+              float* sums = nullptr) {
+  for (int64_t part = 0; part < plan.parts; part++) {
+    const int64_t first = part * left.depth / plan.parts, count = (part + 1) * left.depth / plan.parts - first;
     Result<Y> now = result;
     now.add = part > 0;
     if (part > 0) now.bias = nullptr;
-    if (part + 1 < parts) now.z = nullptr;
-    MultiplyPart<T>(PartOf(left, first, count), PartOf(right, first, count), shared, now, sums);
+    if (part + 1 < plan.parts) now.z = nullptr;
+    const auto go = [&](auto strassen) {
+      MultiplyPart<strassen>(plan, PartOf(left, first, count), PartOf(right, first, count), shared, now, sums);
+    };
+    if constexpr (std::is_same_v<T, float>) {
+      if (plan.strassen) {
+        go(std::true_type());
+        continue;
+      }
+    }
+    go(std::false_type());
   }
 }
 
@@ -157,7 +192,8 @@ struct Sizes {
 template <typename T>
 class Linear {
  public:
-  explicit Linear(TF_OpKernelConstruction* construction) : gelu_(BoolAttribute(construction, "gelu")) {}
+  explicit Linear(TF_OpKernelConstruction* construction)
+      : gelu_(BoolAttribute(construction, "gelu")), training_(BoolAttribute(construction, "training")) {}
 
   void Compute(TF_OpKernelContext* context) {
     Call call(context);
@@ -168,15 +204,17 @@ class Linear {
     call.ExpectLength("bias", bias, sizes.outputs, "outputs");
     if (call.Failed()) return;
     const Tensor y = call.OutputWithLastAxis(0, x, sizes.outputs);
-    const Tensor shared = call.Temporary(SharedCells<T, T>(sizes.rows, sizes.outputs, sizes.inputs));
+    const Plan<T, T> plan(sizes.rows, sizes.outputs, sizes.inputs, training_);
+    const Tensor shared = call.Temporary(plan.SharedCells());
     if (call.Failed()) return;
     const Factors<T> left{Data<T>(x), sizes.rows, sizes.inputs, sizes.inputs, 0, true, gelu_};
     const Factors<float> right{Data<float>(weight), sizes.outputs, sizes.inputs, sizes.inputs, 0, true, false};
-    Multiply<T>(left, right, Data<uint32_t>(shared), Result<T>{Data<T>(y), sizes.rows, sizes.outputs, Data<float>(bias), nullptr, false});
+    const Result<T> result{Data<T>(y), sizes.rows, sizes.outputs, Data<float>(bias), nullptr, false};
+    Multiply(plan, left, right, Data<uint32_t>(shared), result);
   }
 
  private:
-  const bool gelu_;
+  const bool gelu_, training_;
 };
 
 // dx = dy w, times the gradient of the GELU
@@ -194,12 +232,13 @@ class LinearGradInput {
     call.ExpectMatrix("dy", dy, sizes.rows, sizes.outputs);
     if (call.Failed()) return;
     const Tensor dx = call.OutputLike(0, x);
-    const Tensor shared = call.Temporary(SharedCells<T, T>(sizes.rows, sizes.inputs, sizes.outputs));
+    const Plan<T, T> plan(sizes.rows, sizes.inputs, sizes.outputs, true);
+    const Tensor shared = call.Temporary(plan.SharedCells());
     if (call.Failed()) return;
     const Factors<T> left{Data<T>(dy), sizes.rows, sizes.outputs, sizes.outputs, 0, true, false};
     const Factors<float> right{Data<float>(weight), sizes.inputs, sizes.outputs, sizes.inputs, sizes.inputs, false, false};
     const Result<T> result{Data<T>(dx), sizes.rows, sizes.inputs, nullptr, gelu_ ? Data<T>(x) : nullptr, false};
-    Multiply<T>(left, right, Data<uint32_t>(shared), result);
+    Multiply(plan, left, right, Data<uint32_t>(shared), result);
   }
 
  private:
@@ -220,13 +259,14 @@ class LinearGradWeight {
     call.ExpectMatrix("dy", dy, sizes.rows, sizes.outputs);
     if (call.Failed()) return;
     const Tensor dweight = call.OutputMatrix(0, sizes.outputs, sizes.inputs), dbias = call.OutputVector(1, sizes.outputs);
-    const Tensor shared = call.Temporary(SharedCells<T, float>(sizes.outputs, sizes.inputs, sizes.rows));
+    const Plan<T, float> plan(sizes.outputs, sizes.inputs, sizes.rows, true);
+    const Tensor shared = call.Temporary(plan.SharedCells());
     if (call.Failed()) return;
     std::fill_n(Data<float>(dbias), sizes.outputs, 0.0f);
     const Factors<T> left{Data<T>(dy), sizes.outputs, sizes.rows, sizes.outputs, sizes.outputs, false, false};
     const Factors<T> right{Data<T>(x), sizes.inputs, sizes.rows, sizes.inputs, sizes.inputs, false, gelu_};
     const Result<float> result{Data<float>(dweight), sizes.outputs, sizes.inputs, nullptr, nullptr, false};
-    Multiply<T>(left, right, Data<uint32_t>(shared), result, Data<float>(dbias));
+    Multiply(plan, left, right, Data<uint32_t>(shared), result, Data<float>(dbias));
   }
 
  private:
@@ -243,7 +283,7 @@ void LinearGradWeightShape(TF_ShapeInferenceContext* context, TF_Status* status)
 }  // namespace
 
 void RegisterLinear() {
-  Register<Linear>({"ScanlineLinear", {"x: T", "weight: float", "bias: float"}, {"y: T"}, {"gelu: bool"}, LinearShape});
+  Register<Linear>({"ScanlineLinear", {"x: T", "weight: float", "bias: float"}, {"y: T"}, {"gelu: bool", "training: bool"}, LinearShape});
   Register<LinearGradInput>({"ScanlineLinearGradInput", {"dy: T", "weight: float", "x: T"}, {"dx: T"}, {"gelu: bool"}, Shapes<2>});
   Register<LinearGradWeight>(
       {"ScanlineLinearGradWeight", {"dy: T", "x: T"}, {"dweight: float", "dbias: float"}, {"gelu: bool"}, LinearGradWeightShape});

@@ -85,3 +85,5 @@ void MultiplyFactors(const Packed& tiles, const Packed& panels, bool tiles_outsi
     FinishBlock(result, row, column, sums);
   }
 }
+
+#include "strassen_loops.h"

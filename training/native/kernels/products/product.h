@@ -17,6 +17,15 @@ struct Factors {
   bool along, gelu;
 };
 
+// `depth` values along the sum, from `first` on.
+template <typename S>
+Factors<S> PartOf(const Factors<S>& factors, int64_t first, int64_t depth) {
+  Factors<S> part = factors;
+  part.values += first * (factors.along ? 1 : factors.stride);
+  part.depth = depth;
+  return part;
+}
+
 inline int64_t CeilOf(int64_t count, int64_t each) { return (count + each - 1) / each; }
 
 // How many cells (cells.h) hold so many values along a sum.
