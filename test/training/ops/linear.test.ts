@@ -11,11 +11,12 @@ import { rounded, runKernel } from './kernel';
 
 native.setKernelThreads(2);
 
-// one row; no whole tiles, panels, strips or pairs; more rows than inputs and outputs, and fewer; sums in several parts; of odd sizes that
-// Strassen's algorithm takes
+// one row; no whole tiles, panels, strips or pairs; rows that need not be packed, of whole pairs and not; more rows than inputs and outputs,
+// and fewer; sums in several parts; of odd sizes that Strassen's algorithm takes
 const SHAPES = [
   { rows: [1], inputs: 5, outputs: 2 },
   { rows: [2, 19], inputs: 51, outputs: 67 },
+  { rows: [4, 7], inputs: 51, outputs: 70 },
   { rows: [3], inputs: 33, outputs: 100 },
   { rows: [4, 257], inputs: 24, outputs: 48 },
   { rows: [3, 1100], inputs: 16, outputs: 31 },

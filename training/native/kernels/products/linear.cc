@@ -1,8 +1,8 @@
 // The fully connected layer, y = x w^T + bias, and its gradients; x may go through a GELU first, which is never stored.
 //
-// One factor of a product is packed for all threads; each thread packs some of the other into its own second cache, and multiplies it with all
-// of that, while the next of it come from memory. What a value of the result is summed up from, and in which order, does not depend on the
-// threads.
+// One factor of a product is packed for all threads, or read where it is if its cells are there; each thread packs some of the other into its
+// own second cache, and multiplies it with all of that, while the next of it come from memory. What a value of the result is summed up from,
+// and in which order, does not depend on the threads.
 //
 // Large products in float32 are Strassen's (strassen.h) in training. A row of their result depends, by rounding, on the other rows too: so it
 // is not theirs where a model predicts, whose answer for one image must not change with those that share its batch.
@@ -28,6 +28,8 @@ struct Group {
 struct Packed {
   const uint32_t* cells;
   Group group;
+  // of tiles that are left as they are: cells from one row to the next, which follow each other in a row
+  int64_t stride = 0;
 };
 
 // Lines of memory that will be read soon: `bytes` of each of some rows.
@@ -114,6 +116,15 @@ Ahead LinesOf(const Factors<S>& factors, const Group& group, int64_t of_each) {
   return {reinterpret_cast<const char*>(first), there == 0 ? 0 : rows, values * bytes, factors.stride * bytes};
 }
 
+// Whether left factors can be read as cells where they are. Rows that are not there must not be read, not even for the next multiple of four.
+template <typename T, typename L>
+bool AreCells(const Factors<L>& left) {
+  if (!left.along || left.gelu || left.count % 4 != 0) return false;
+  if (std::is_same_v<T, float>) return std::is_same_v<L, float>;
+  // two in a cell
+  return kFamily == Family::kAvx512Bf16 && left.depth % 2 == 0 && left.stride % 2 == 0;
+}
+
 // One part of Multiply.
 template <bool strassen, typename T, typename L, typename R, typename Y>
 void MultiplyPart(const Plan<T, Y>& plan, const Factors<L>& left, const Factors<R>& right, uint32_t* shared, const Result<Y>& result, float* sums) {
@@ -143,11 +154,17 @@ void MultiplyPart(const Plan<T, Y>& plan, const Factors<L>& left, const Factors<
     }
   };
   if (plan.shares_tiles) {
-    ForEachGroup(tiles, [&](const Group& group, const Group&) { pack_tiles(group, shared + group.first * tiles.cells); });
+    Packed all{shared, {0, tiles.count}};
+    if (!strassen && AreCells<T>(left)) {
+      all.cells = reinterpret_cast<const uint32_t*>(left.values);
+      all.stride = left.stride * sizeof(L) / sizeof(uint32_t);
+    } else {
+      ForEachGroup(tiles, [&](const Group& group, const Group&) { pack_tiles(group, shared + group.first * tiles.cells); });
+    }
     ForEachGroup(panels, [&](const Group& group, const Group& next) {
       uint32_t* packed = Scratch<uint32_t>(group.count * panels.cells);
       pack_panels(group, packed);
-      multiply({shared, {0, tiles.count}}, {packed, group}, right, panels, next);
+      multiply(all, {packed, group}, right, panels, next);
     });
   } else {
     ForEachGroup(panels, [&](const Group& group, const Group&) { pack_panels(group, shared + group.first * panels.cells); });

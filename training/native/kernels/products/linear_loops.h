@@ -80,8 +80,12 @@ void MultiplyFactors(const Packed& tiles, const Packed& panels, bool tiles_outsi
     const int64_t rows = std::min(kTile, result.rows - row), strips = result.columns - column > kStrip ? 2 : 1;
     alignas(64) float sums[kTile * kPanel];
     FetchBlock(result, row, column);
-    SumsOfRows<kOfCell<T>, false>(tiles.cells + t * cells * kTile, 1, kTile, panels.cells + p * cells * kPanel, kPanel, rows, strips, cells, sums,
-                                  kPanel);
+    const uint32_t* right = panels.cells + p * cells * kPanel;
+    if (tiles.stride > 0) {
+      SumsOfRows<kOfCell<T>, false>(tiles.cells + t * kTile * tiles.stride, tiles.stride, 1, right, kPanel, rows, strips, cells, sums, kPanel);
+    } else {
+      SumsOfRows<kOfCell<T>, false>(tiles.cells + t * kTile * cells, 1, kTile, right, kPanel, rows, strips, cells, sums, kPanel);
+    }
     FinishBlock(result, row, column, sums);
   }
 }

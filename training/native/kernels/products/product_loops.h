@@ -32,7 +32,11 @@ SCANLINE_INLINE void SumsOfBlock(const uint32_t* a, int64_t a_row, int64_t a_dep
 #pragma GCC unroll 2
     for (int64_t s = 0; s < strips; s++) std::memcpy(&right[s], b + k * b_depth + s * kStrip, sizeof right[s]);
     // loads of single cells do not make the processor fetch ahead
-    __builtin_prefetch(a + (k + kAhead) * a_depth);
+    if (a_depth == 1) {
+      __builtin_prefetch(a + std::min<int64_t>(k % kStrip, rows - 1) * a_row + k + 2 * kStrip);
+    } else {
+      __builtin_prefetch(a + (k + kAhead) * a_depth);
+    }
 #pragma GCC unroll 12
     for (int64_t r = 0; r < rows; r++) {
       const uint32_t left = a[r * a_row + k * a_depth];
