@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "../kernel.h"
 #include "../parallel.h"
@@ -53,8 +54,8 @@ struct Result {
 
 // Bytes of packed factors that a thread keeps in its second cache, beside what passes through it.
 const int64_t kKept = std::max<int64_t>(256 << 10, sysconf(_SC_LEVEL2_CACHE_SIZE) / 16 * 11);
-// A product is cut into so many tasks for each thread at least.
-constexpr int64_t kTasksOfThread = 4;
+// A thread takes so much of what is left at a time: one of so many parts for each thread.
+constexpr int64_t kPartsOfThread = 2;
 // What is summed over more than that is summed in parts, each added to those before, for a float32 result.
 constexpr int64_t kDepthOfSum = 1536;
 // Below that in any direction, Strassen's algorithm spends more on sums than it saves.
@@ -70,18 +71,22 @@ Cut CutOf(int64_t numbers, int64_t width, int64_t depth, bool strassen) {
   return strassen ? Cut{CeilOf(numbers, 2 * width), kTerms * CeilOf(depth, 2) * width} : Cut{CeilOf(numbers, width), Cells<T>(depth) * width};
 }
 
-// Shares tiles or panels evenly among tasks: some for each thread, and each with no more of them than stay in the second cache. Calls
+// Shares tiles or panels among threads: groups of no more than stay in the second cache, and smaller ones the less is left (guided
+// self-scheduling, https://doi.org/10.1109/TC.1987.5009495), so that no thread waits long for another that gets less of its core. Calls
 // body(group, the group that the same thread will most likely be given next).
 template <typename Body>
 void ForEachGroup(const Cut& cut, const Body& body) {
   const int64_t count = cut.count, threads = KernelThreads();
   if (count == 0) return;
   const int64_t most = std::max<int64_t>(1, kKept / static_cast<int64_t>((cut.cells + 1) * sizeof(uint32_t)));
-  const int64_t group = std::min(most, CeilOf(count, kTasksOfThread * threads));
-  const int64_t tasks = std::min(count, CeilOf(count, group * threads) * threads);
+  std::vector<int64_t> begins{0};
+  while (begins.back() < count) {
+    const int64_t left = count - begins.back();
+    begins.push_back(begins.back() + std::clamp<int64_t>(left / (kPartsOfThread * threads), 1, most));
+  }
+  const int64_t tasks = static_cast<int64_t>(begins.size()) - 1;
   const auto group_of = [&](int64_t task) {
-    const int64_t first = std::min(task, tasks) * count / tasks;
-    return Group{first, std::min(task + 1, tasks) * count / tasks - first};
+    return task < tasks ? Group{begins[task], begins[task + 1] - begins[task]} : Group{count, 0};
   };
   ParallelFor(tasks, [&](int64_t task) { body(group_of(task), group_of(task + threads)); });
 }
