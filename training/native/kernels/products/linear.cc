@@ -77,7 +77,6 @@ Cut CutOf(int64_t numbers, int64_t width, int64_t depth, bool strassen) {
 template <typename Body>
 void ForEachGroup(const Cut& cut, const Body& body) {
   const int64_t count = cut.count, threads = KernelThreads();
-  if (count == 0) return;
   const int64_t most = std::max<int64_t>(1, kKept / static_cast<int64_t>((cut.cells + 1) * sizeof(uint32_t)));
   std::vector<int64_t> begins{0};
   while (begins.back() < count) {
